@@ -1,0 +1,21 @@
+# waggle_folder(NAME [USES FOLDER...] [LIBS LIBRARY...])
+# Makes the library waggle_NAME of src/NAME/**/*.cc and, where there are
+# *_test.cc files, the program NAME_test, which ctest runs.
+# Kept apart: fuzz targets (*_fuzz.cc) are built by cmake/fuzz.cmake.
+function(waggle_folder name)
+  cmake_parse_arguments(ARG "" "" "USES;LIBS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cc$")
+  add_library(waggle_${name} STATIC ${sources})
+  target_include_directories(waggle_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  list(TRANSFORM ARG_USES PREPEND waggle_)
+  target_link_libraries(waggle_${name} PUBLIC ${ARG_USES} ${ARG_LIBS})
+  if(tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE waggle_${name} GTest::gtest GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE WAGGLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1)
+  endif()
+endfunction()

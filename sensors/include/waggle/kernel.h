@@ -1,0 +1,165 @@
+/* The few kernel types that sensors look into, with the fields they use. Field
+ * offsets are those of the running kernel: libbpf relocates them (CO-RE). A
+ * field that moved or was renamed has a flavour, `struct x___since_or_until`,
+ * with the commit that moved it. */
+#pragma once
+
+#include <linux/types.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef int pid_t;
+
+struct refcount_struct_;
+typedef struct {
+  int counter;
+} atomic_t;
+
+struct list_head {
+  struct list_head *next, *prev;
+};
+typedef struct {
+  __u32 val;
+} kuid_t;
+typedef struct {
+  __u32 val;
+} kgid_t;
+struct cred {
+  kuid_t uid;
+  kgid_t gid;
+};
+
+struct qstr {
+  __u32 len;
+  const unsigned char *name;
+};
+struct dentry {
+  struct dentry *d_parent;
+  struct qstr d_name;
+  struct inode *d_inode;
+};
+struct vfsmount {
+  struct dentry *mnt_root;
+};
+struct path {
+  struct vfsmount *mnt;
+  struct dentry *dentry;
+};
+struct file_system_type {
+  const char *name;
+};
+struct super_block {
+  __u32 s_dev;
+  unsigned long s_magic;
+  struct file_system_type *s_type;
+};
+struct inode {
+  __u16 i_mode;
+  unsigned long i_ino;
+  struct super_block *i_sb;
+};
+struct file {
+  struct path f_path;
+  struct inode *f_inode;
+};
+struct fdtable {
+  unsigned int max_fds;
+  struct file **fd;
+};
+struct files_struct {
+  struct fdtable *fdt;
+};
+
+struct mm_struct {
+  unsigned long arg_start, arg_end;
+};
+struct signal_struct {
+  atomic_t live;
+  int group_exit_code;
+  unsigned long maxrss; /* pages */
+};
+struct task_struct {
+  pid_t pid, tgid;
+  char comm[16];
+  int exit_code;
+  unsigned int flags;
+  __u64 start_time; /* CLOCK_MONOTONIC, ns */
+  struct task_struct *real_parent;
+  struct task_struct *group_leader;
+  const struct cred *cred;
+  struct mm_struct *mm;
+  struct files_struct *files;
+  struct signal_struct *signal;
+};
+/* 2f064a59a11f (5.14): state became __state. */
+struct task_struct___since_5_14 {
+  unsigned int __state;
+};
+struct task_struct___until_5_14 {
+  volatile long state;
+};
+
+struct linux_binprm {
+  const char *filename;
+};
+
+struct gendisk {
+  int major, first_minor;
+};
+struct block_device {
+  __u32 bd_dev;
+  struct gendisk *bd_disk;
+};
+struct request_queue {
+  struct gendisk *disk;
+};
+/* f3fa33acca9f (5.17) removed request.rq_disk; d152c682f03c (5.15) added request_queue.disk. */
+struct request___until_5_17 {
+  struct gendisk *rq_disk;
+};
+struct request {
+  struct request_queue *q;
+  unsigned int cmd_flags;
+  unsigned int __data_len;
+  __u64 __sector;
+  __u64 start_time_ns;
+  __u64 io_start_time_ns;
+};
+
+struct in6_addr {
+  union {
+    __u8 u6_addr8[16];
+    __u32 u6_addr32[4];
+  } in6_u;
+};
+struct net_device {
+  int ifindex;
+  char name[16];
+};
+struct sock_common {
+  __u32 skc_daddr, skc_rcv_saddr; /* network byte order */
+  __u16 skc_dport;                /* network byte order */
+  __u16 skc_num;                  /* host byte order */
+  unsigned short skc_family;
+  volatile unsigned char skc_state;
+  struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+};
+struct sock {
+  struct sock_common __sk_common;
+  __u16 sk_protocol;
+};
+struct tcp_sock {
+  __u32 srtt_us; /* smoothed, in 1/8 µs */
+  __u64 bytes_acked, bytes_received;
+  __u32 total_retrans;
+};
+struct sk_buff {
+  unsigned int len;
+  __u16 protocol; /* network byte order */
+  __u16 network_header, transport_header;
+  unsigned char *head;
+  struct sock *sk;
+  struct net_device *dev;
+};
+
+#pragma clang attribute pop

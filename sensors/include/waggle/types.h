@@ -1,0 +1,77 @@
+/* The words a sensor's row is written in. A typedef says what a value means;
+ * BTF carries its name into the built object, and src/schema/kind.cc turns it
+ * into columns, units, metric names, JSON and documentation. A field of a plain
+ * C type is a number (or text, for char arrays) without further meaning. */
+#pragma once
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+/* time */
+typedef __u64 wg_ktime;       /* CLOCK_MONOTONIC, as bpf_ktime_get_ns() gives it */
+typedef __u64 wg_nanoseconds; /* a duration */
+
+/* amounts */
+typedef __u64 wg_bytes;
+typedef __u64 wg_count; /* grows only: a counter when it is a table's value */
+
+/* who */
+typedef __u32 wg_pid; /* process (thread group) in the initial pid namespace */
+typedef __u32 wg_tid; /* thread in the initial pid namespace */
+typedef __u32 wg_uid;
+typedef __u32 wg_gid;
+typedef char wg_comm[16];
+typedef __u64 wg_cgroup; /* inode number of the cgroup v2 directory */
+typedef __u32 wg_cpu;
+
+/* what */
+typedef __s32 wg_errno; /* 0, or a positive errno */
+typedef __s32 wg_signal;
+typedef __s32 wg_fd;
+typedef __u32 wg_syscall;
+typedef __u32 wg_open_flags; /* O_* */
+typedef __u32 wg_mode;       /* permission bits, printed in octal */
+typedef __u32 wg_device;     /* dev_t as the kernel holds it: major << 20 | minor */
+typedef __u64 wg_inode;
+typedef __u64 wg_filesystem; /* superblock magic, statfs(2) */
+typedef __u8 wg_file_op;     /* enum wg_file_ops below */
+typedef __u32 wg_block_op;   /* request.cmd_flags: the operation and its flags */
+typedef __u8 wg_tcp_state;   /* enum in net/tcp_states.h */
+typedef __u32 wg_drop_reason;
+typedef __u16 wg_ethertype; /* ETH_P_*, host byte order */
+typedef __u8 wg_ip_protocol;
+typedef __u16 wg_port; /* host byte order */
+typedef struct {
+  __u8 bytes[16];
+} wg_ip; /* IPv6; an IPv4 address is mapped (::ffff:a.b.c.d) */
+typedef __u64 wg_kaddr; /* a kernel address, printed as its symbol */
+
+/* Text that ends the row may be cut to its length: see wg_submit(). */
+typedef char wg_path[256];
+typedef char wg_argv[4096]; /* arguments, each ended by a NUL */
+
+enum wg_file_ops { WG_READ, WG_WRITE, WG_OPEN, WG_FSYNC };
+
+/* Kernel frames first, then user frames, innermost first; ends the row, and
+ * only the frames that exist are submitted. */
+#define WG_STACK_DEPTH 127
+typedef struct {
+  __u32 kernel_frames, user_frames;
+  __u64 frames[2 * WG_STACK_DEPTH];
+} wg_stack;
+
+/* slots[i] counts durations in [2^i, 2^(i+1)) ns; slot 0 holds 0 and 1 ns, and
+ * the last slot everything from 2^39 ns (9 minutes) up. */
+#define WG_HISTOGRAM_SLOTS 40
+typedef struct {
+  __u64 count;
+  __u64 sum; /* ns */
+  __u64 most; /* ns */
+  __u64 slots[WG_HISTOGRAM_SLOTS];
+} wg_latency_histogram;
+
+/* Written on a field, a parameter or the sensor itself. */
+#define WG_TAG(text) __attribute__((btf_decl_tag(text)))
+#define DOC(text) WG_TAG("doc:" text)
+/* A table's value that can fall as well as grow. */
+#define GAUGE WG_TAG("gauge")

@@ -1,0 +1,117 @@
+#include "schema/batch.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace waggle {
+namespace {
+
+template <typename T>
+T load(const std::byte *at) {
+  T value;
+  memcpy(&value, at, sizeof(value));
+  return value;
+}
+
+}  // namespace
+
+int64_t integer(const Column &column, Row row) {
+  if (column.offset + column.size > row.size()) return 0;
+  const std::byte *at = row.data() + column.offset;
+  switch (column.size) {
+    case 1:
+      return column.is_signed ? load<int8_t>(at) : int64_t{load<uint8_t>(at)};
+    case 2:
+      return column.is_signed ? load<int16_t>(at) : int64_t{load<uint16_t>(at)};
+    case 4:
+      return column.is_signed ? load<int32_t>(at) : int64_t{load<uint32_t>(at)};
+    default:
+      CHECK(column.size == 8);
+      return load<int64_t>(at);
+  }
+}
+
+std::string_view text(const Column &column, Row row) {
+  if (column.offset >= row.size()) return {};
+  auto *at = reinterpret_cast<const char *>(row.data()) + column.offset;
+  size_t room = std::min<size_t>(column.size, row.size() - column.offset);
+  if (column.kind == Kind::kArgv) return {at, room > 0 && at[room - 1] == '\0' ? room - 1 : room};
+  return {at, strnlen(at, room)};
+}
+
+std::span<const uint8_t, 16> ip(const Column &column, Row row) {
+  static constexpr uint8_t kNone[16] = {};
+  if (column.offset + 16 > row.size()) return std::span<const uint8_t, 16>(kNone);
+  return std::span<const uint8_t, 16>(reinterpret_cast<const uint8_t *>(row.data()) + column.offset, 16);
+}
+
+Stack stack(const Column &column, Row row) {
+  Stack stack;
+  if (column.offset + 8 > row.size()) return stack;
+  const std::byte *at = row.data() + column.offset;
+  size_t there = (row.size() - column.offset - 8) / 8;
+  size_t kernel = std::min<size_t>(load<uint32_t>(at), there);
+  size_t user = std::min<size_t>(load<uint32_t>(at + 4), there - kernel);
+  stack.kernel.resize(kernel);
+  stack.user.resize(user);
+  memcpy(stack.kernel.data(), at + 8, kernel * 8);
+  memcpy(stack.user.data(), at + 8 + kernel * 8, user * 8);
+  return stack;
+}
+
+void Histogram::observe(uint64_t value) {
+  size_t slot = value == 0 ? 0 : std::bit_width(value) - 1;
+  slots[std::min(slot, kSlots - 1)]++;
+  count++;
+  sum += value;
+  most = std::max(most, value);
+}
+
+void Histogram::add(const Histogram &other) {
+  count += other.count;
+  sum += other.sum;
+  most = std::max(most, other.most);
+  for (size_t i = 0; i < kSlots; i++) slots[i] += other.slots[i];
+}
+
+void Histogram::subtract(const Histogram &older) {
+  count -= std::min(count, older.count);
+  sum -= std::min(sum, older.sum);
+  for (size_t i = 0; i < kSlots; i++) slots[i] -= std::min(slots[i], older.slots[i]);
+}
+
+double Histogram::quantile(double share) const {
+  uint64_t total = 0;
+  for (uint64_t slot : slots) total += slot;
+  if (total == 0) return 0;
+  double wanted = share * static_cast<double>(total), seen = 0;
+  for (size_t i = 0; i < kSlots; i++) {
+    auto here = static_cast<double>(slots[i]);
+    if (here > 0 && seen + here >= wanted) {
+      double low = i == 0 ? 0 : std::ldexp(1.0, static_cast<int>(i));
+      double high = std::ldexp(1.0, static_cast<int>(i) + 1);
+      double value = low + (high - low) * (wanted - seen) / here;
+      return most > 0 ? std::min(value, static_cast<double>(most)) : value;
+    }
+    seen += here;
+  }
+  return static_cast<double>(most);
+}
+
+Histogram histogram(const Column &column, Row row) {
+  Histogram histogram;
+  static_assert(sizeof(Histogram) == 8 * (3 + Histogram::kSlots));  // wg_latency_histogram
+  if (column.offset + sizeof(histogram) <= row.size())
+    memcpy(&histogram, row.data() + column.offset, sizeof(histogram));
+  return histogram;
+}
+
+std::span<std::byte> Batch::add_owned(size_t bytes) {
+  arena_.emplace_back(bytes);
+  rows_.push_back(arena_.back());
+  return arena_.back();
+}
+
+}  // namespace waggle

@@ -1,0 +1,239 @@
+#include "sensor/declaration.h"
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/check.h"
+#include "base/text.h"
+
+// Laid out by the assembly that cmake/sensors.cmake writes.
+extern "C" {
+struct WaggleEmbedded {
+  const char *name, *area;
+  const std::byte *bytes;
+  size_t size;
+};
+extern const WaggleEmbedded waggle_sensor_objects[], waggle_sensor_objects_end[];
+}
+
+namespace waggle {
+namespace {
+
+std::string_view string_at(const btf *types, uint32_t offset) { return btf__name_by_offset(types, offset); }
+
+// The decl tags of an object, by what they tag.
+class Tags {
+ public:
+  explicit Tags(const btf *types) : types_(types) {
+    for (uint32_t id = 1; id < btf__type_cnt(types); id++) {
+      const btf_type *type = btf__type_by_id(types, id);
+      if (!btf_is_decl_tag(type)) continue;
+      tags_.push_back({type->type, btf_decl_tag(type)->component_idx, string_at(types, type->name_off)});
+    }
+  }
+
+  // The rest of the tag "<prefix>…" of a variable or function (component -1) or a member.
+  std::optional<std::string_view> find(uint32_t type_id, int component, std::string_view prefix) const {
+    for (const Tag &tag : tags_)
+      if (tag.type_id == type_id && tag.component == component && tag.text.starts_with(prefix))
+        return tag.text.substr(prefix.size());
+    return std::nullopt;
+  }
+
+  const btf *types() const { return types_; }
+
+ private:
+  struct Tag {
+    uint32_t type_id;
+    int component;
+    std::string_view text;
+  };
+  const btf *types_;
+  std::vector<Tag> tags_;
+};
+
+struct TypeMeaning {
+  Kind kind = Kind::kNumber;
+  bool is_signed = false;
+  uint32_t size = 0;
+};
+
+TypeMeaning meaning_of(const btf *types, uint32_t type_id) {
+  TypeMeaning meaning;
+  std::optional<Kind> kind;
+  const btf_type *type = btf__type_by_id(types, type_id);
+  meaning.size = static_cast<uint32_t>(btf__resolve_size(types, type_id));
+  while (btf_is_mod(type) || btf_is_typedef(type)) {
+    if (btf_is_typedef(type) && !kind) kind = kind_of_type(string_at(types, type->name_off));
+    type = btf__type_by_id(types, type->type);
+  }
+  if (btf_is_array(type)) meaning.kind = Kind::kText;
+  if (btf_is_int(type)) meaning.is_signed = btf_int_encoding(type) & BTF_INT_SIGNED;
+  if (kind) meaning.kind = *kind;
+  return meaning;
+}
+
+void append_columns(Schema &schema, const Tags &tags, uint32_t struct_id, Role role, uint32_t base) {
+  const btf *types = tags.types();
+  const btf_type *type = btf__type_by_id(types, struct_id);
+  CHECK(btf_is_struct(type));
+  const btf_member *members = btf_members(type);
+  for (uint32_t i = 0; i < btf_vlen(type); i++) {
+    std::string_view name = string_at(types, members[i].name_off);
+    if (name.empty() || name.starts_with("_")) continue;  // padding
+    TypeMeaning meaning = meaning_of(types, members[i].type);
+    Column column;
+    column.name = name;
+    column.kind = meaning.kind;
+    column.role = role;
+    column.is_signed = meaning.is_signed;
+    column.offset = base + btf_member_bit_offset(type, i) / 8;
+    column.size = meaning.size;
+    column.is_gauge = tags.find(struct_id, static_cast<int>(i), "gauge").has_value();
+    std::string_view doc = tags.find(struct_id, static_cast<int>(i), "doc:").value_or("");
+    column.help = doc.empty() ? kind_info(meaning.kind).help : doc;
+    schema.columns.push_back(std::move(column));
+  }
+}
+
+// The struct that a `const struct row *` global keeps in BTF.
+std::optional<uint32_t> pointee_of_variable(const btf *types, const std::string &name) {
+  int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_VAR);
+  if (id < 0) return std::nullopt;
+  const btf_type *type = btf__type_by_id(types, btf__type_by_id(types, static_cast<uint32_t>(id))->type);
+  CHECK(btf_is_ptr(type));
+  uint32_t target = type->type;
+  while (btf_is_mod(btf__type_by_id(types, target))) target = btf__type_by_id(types, target)->type;
+  return target;
+}
+
+uint32_t struct_bytes(const btf *types, uint32_t id) { return btf__type_by_id(types, id)->size; }
+
+void read_parameters(Declaration &declaration, const Tags &tags) {
+  const btf *types = tags.types();
+  int section_id = btf__find_by_name_kind(types, ".rodata", BTF_KIND_DATASEC);
+  if (section_id < 0) return;
+  const btf_type *section = btf__type_by_id(types, static_cast<uint32_t>(section_id));
+  const btf_var_secinfo *info = btf_var_secinfos(section);
+  for (uint32_t i = 0; i < btf_vlen(section); i++) {
+    const btf_type *variable = btf__type_by_id(types, info[i].type);
+    std::string_view name = string_at(types, variable->name_off);
+    if (!name.starts_with("param_")) continue;
+    Parameter parameter;
+    parameter.name = name.substr(strlen("param_"));
+    parameter.help = tags.find(info[i].type, -1, "doc:").value_or("");
+    parameter.kind = meaning_of(types, variable->type).kind;
+    parameter.offset = info[i].offset;
+    parameter.size = info[i].size;
+    declaration.parameters.push_back(std::move(parameter));
+  }
+}
+
+void read_hooks(Declaration &declaration, const Tags &tags, const bpf_object *opened) {
+  bpf_program *program;
+  bpf_object__for_each_program(program, opened) {
+    Hook hook;
+    hook.program = bpf_program__name(program);
+    hook.section = bpf_program__section_name(program);
+    if (hook.section.starts_with("?")) hook.section.erase(0, 1);
+    int id = btf__find_by_name_kind(tags.types(), hook.program.c_str(), BTF_KIND_FUNC);
+    CHECK(id > 0);
+    auto function = static_cast<uint32_t>(id);
+    if (auto lack = tags.find(function, -1, "optional:")) {
+      hook.optional = true;
+      hook.lack = *lack;
+    } else {
+      auto plan = tags.find(function, -1, "plan:");
+      CHECK(plan.has_value());
+      if (*plan != "any") hook.plan = std::stoi(std::string(*plan));
+    }
+    declaration.hooks.push_back(std::move(hook));
+  }
+}
+
+struct ObjectCloser {
+  void operator()(bpf_object *object) const { bpf_object__close(object); }
+};
+
+}  // namespace
+
+bool Declaration::needs_target() const {
+  return std::any_of(hooks.begin(), hooks.end(),
+                     [](const Hook &hook) { return hook.section.ends_with("/TARGET"); });
+}
+
+const Parameter *Declaration::parameter(std::string_view parameter_name) const {
+  for (const Parameter &parameter : parameters)
+    if (parameter.name == parameter_name) return &parameter;
+  return nullptr;
+}
+
+std::span<const SensorObject> sensor_objects() {
+  static const std::vector<SensorObject> kObjects = [] {
+    std::vector<SensorObject> objects;
+    for (const WaggleEmbedded *at = waggle_sensor_objects; at != waggle_sensor_objects_end; at++)
+      objects.push_back({at->name, at->area, {at->bytes, at->size}});
+    std::sort(objects.begin(), objects.end(), [](auto &a, auto &b) { return a.name < b.name; });
+    return objects;
+  }();
+  return kObjects;
+}
+
+Result<SensorObject> find_sensor_object(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const SensorObject &object : sensor_objects()) {
+    if (object.name == name) return object;
+    names.push_back(object.name);
+  }
+  std::string_view near = nearest(name, names);
+  return fail(ErrorCode::kNotFound, fmt::format("no sensor '{}'", name), {},
+              near.empty() ? "waggle list sensors      shows them all" : fmt::format("did you mean '{}'?", near));
+}
+
+Declaration read_declaration(const SensorObject &object, const bpf_object *opened) {
+  const btf *types = bpf_object__btf(opened);
+  CHECK(types != nullptr);
+  Tags tags(types);
+  Declaration declaration;
+  declaration.name = object.name;
+  declaration.area = object.area;
+  int id = btf__find_by_name_kind(types, "wg_sensor", BTF_KIND_VAR);
+  CHECK(id > 0);
+  declaration.summary = tags.find(static_cast<uint32_t>(id), -1, "doc:").value_or("");
+
+  if (auto row = pointee_of_variable(types, "wg_events_" + declaration.name)) {
+    Schema schema{declaration.name, declaration.summary, Shape::kStream, struct_bytes(types, *row), 0, {}};
+    append_columns(schema, tags, *row, Role::kField, 0);
+    declaration.events = std::move(schema);
+  }
+  if (auto key = pointee_of_variable(types, "wg_table_key_" + declaration.name)) {
+    auto value = pointee_of_variable(types, "wg_table_value_" + declaration.name);
+    CHECK(value.has_value());
+    uint32_t key_bytes = struct_bytes(types, *key);
+    // A value begins where 8-byte numbers may begin.
+    uint32_t value_at = (key_bytes + 7) / 8 * 8;
+    Schema schema{declaration.name, declaration.summary, Shape::kTable, value_at + struct_bytes(types, *value), value_at,
+                  {}};
+    append_columns(schema, tags, *key, Role::kKey, 0);
+    append_columns(schema, tags, *value, Role::kValue, value_at);
+    declaration.table = std::move(schema);
+  }
+  CHECK(declaration.events || declaration.table);
+  read_parameters(declaration, tags);
+  read_hooks(declaration, tags, opened);
+  return declaration;
+}
+
+Result<Declaration> declaration_of(std::string_view name) {
+  SensorObject object = TRY(find_sensor_object(name));
+  std::unique_ptr<bpf_object, ObjectCloser> opened(
+      bpf_object__open_mem(object.bytes.data(), object.bytes.size(), nullptr));
+  CHECK(opened != nullptr);
+  return read_declaration(object, opened.get());
+}
+
+}  // namespace waggle

@@ -1,0 +1,69 @@
+// What a sensor says of itself, read from the BTF of its built object: the
+// only description there is of its columns, parameters and hooks.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "schema/schema.h"
+
+struct bpf_object;
+
+namespace waggle {
+
+// A value that is set before load.
+struct Parameter {
+  std::string name;  // "min_latency"; in the object: param_min_latency
+  std::string help;
+  Kind kind = Kind::kNumber;
+  uint32_t offset = 0;  // in .rodata
+  uint32_t size = 0;
+};
+
+struct Hook {
+  static constexpr int kAnyPlan = 0;
+  std::string program;
+  std::string section;   // libbpf's, without '?'
+  int plan = kAnyPlan;   // hooks of the lowest plan that works are taken
+  bool optional = false;
+  std::string lack;      // optional: what is missing without it
+};
+
+struct Declaration {
+  std::string name;  // "open"
+  std::string area;  // "file"
+  std::string summary;
+  std::optional<Schema> events, table;
+  std::vector<Parameter> parameters;
+  std::vector<Hook> hooks;
+
+  // Whether a hook's section names TARGET, so that the user must say what to trace.
+  bool needs_target() const;
+  const Parameter *parameter(std::string_view parameter_name) const;
+};
+
+// One BPF object inside the executable.
+struct SensorObject {
+  std::string_view name, area;
+  std::span<const std::byte> bytes;
+};
+
+// All sensors, sorted by name. The bytes live as long as the process.
+std::span<const SensorObject> sensor_objects();
+
+// errors: NotFound, with the nearest name as the fix.
+Result<SensorObject> find_sensor_object(std::string_view name);
+
+// Reads a declaration from an opened (not loaded) object. An object that breaks
+// the rules of sensor.bpf.h is a bug of ours and a CHECK.
+Declaration read_declaration(const SensorObject &object, const bpf_object *opened);
+
+// Opens the object only to read its declaration.
+// errors: NotFound
+Result<Declaration> declaration_of(std::string_view name);
+
+}  // namespace waggle

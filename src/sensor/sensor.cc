@@ -1,0 +1,510 @@
+#include "sensor/sensor.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstring>
+#include <iterator>
+#include <mutex>
+#include <optional>
+
+#include "base/check.h"
+#include "base/quantity.h"
+#include "base/text.h"
+#include "kernel/features.h"
+#include "kernel/perf_event.h"
+#include "kernel/probes.h"
+#include "kernel/ring_reader.h"
+
+namespace waggle {
+namespace {
+
+struct ObjectCloser {
+  void operator()(bpf_object *object) const { bpf_object__close(object); }
+};
+using ObjectPtr = std::unique_ptr<bpf_object, ObjectCloser>;
+
+struct LinkDestroyer {
+  void operator()(bpf_link *link) const { bpf_link__destroy(link); }
+};
+using LinkPtr = std::unique_ptr<bpf_link, LinkDestroyer>;
+
+// An odd rate keeps the samples from marching in step with periodic work.
+constexpr uint64_t kDefaultHz = 99;
+constexpr size_t kCommBytes = 16;  // TASK_COMM_LEN
+
+// libbpf explains itself through a callback. What it says while a thread loads a
+// sensor is kept, and becomes the `why` of the Error.
+thread_local std::string libbpf_said;
+
+int keep_libbpf_words(libbpf_print_level level, const char *format, va_list arguments) {
+  if (level == LIBBPF_DEBUG || libbpf_said.size() > (64u << 10)) return 0;
+  char line[2048];
+  vsnprintf(line, sizeof(line), format, arguments);
+  libbpf_said += line;
+  return 0;
+}
+
+void listen_to_libbpf() {
+  static std::once_flag once;
+  std::call_once(once, [] { libbpf_set_print(keep_libbpf_words); });
+  libbpf_said.clear();
+}
+
+// The verifier's last words: the line before its statistics names the fault.
+std::string reason_from_libbpf(int error_number) {
+  std::string_view best;
+  for (std::string_view line : split(libbpf_said, '\n')) {
+    line = trim(line);
+    if (line.empty() || line.starts_with("processed ") || line.starts_with("--") || line.starts_with("libbpf:"))
+      continue;
+    best = line;
+  }
+  if (best.empty()) return strerror(error_number);
+  return fmt::format("{} ({})", best, strerror(error_number));
+}
+
+// What is the ring's map called? EVENTS() appends _events to the sensor's name.
+bpf_map *map_of(const bpf_object *object, const std::string &name) {
+  return bpf_object__find_map_by_name(object, name.c_str());
+}
+
+// One of the object's data sections, writable until load.
+std::span<std::byte> data_section(const bpf_object *object, std::string_view suffix) {
+  bpf_map *map;
+  bpf_object__for_each_map(map, object) {
+    // ".rodata" is named "<object>.rodata" in the kernel and ".rodata" by libbpf.
+    if (!std::string_view(bpf_map__name(map)).ends_with(suffix)) continue;
+    size_t size = 0;
+    auto *data = const_cast<void *>(bpf_map__initial_value(map, &size));
+    if (data != nullptr) return {static_cast<std::byte *>(data), size};
+  }
+  return {};
+}
+
+std::optional<uint32_t> offset_of_variable(const bpf_object *object, const char *section_name, const char *name) {
+  const btf *types = bpf_object__btf(object);
+  int id = btf__find_by_name_kind(types, section_name, BTF_KIND_DATASEC);
+  if (id < 0) return std::nullopt;
+  const btf_type *section = btf__type_by_id(types, static_cast<uint32_t>(id));
+  const btf_var_secinfo *info = btf_var_secinfos(section);
+  for (uint32_t i = 0; i < btf_vlen(section); i++)
+    if (strcmp(btf__name_by_offset(types, btf__type_by_id(types, info[i].type)->name_off), name) == 0)
+      return info[i].offset;
+  return std::nullopt;
+}
+
+void set_flag(const bpf_object *object, const char *name, bool value) {
+  std::span<std::byte> rodata = data_section(object, ".rodata");
+  std::optional<uint32_t> offset = offset_of_variable(object, ".rodata", name);
+  CHECK(offset && *offset < rodata.size());
+  rodata[*offset] = std::byte{value};
+}
+
+// The value of a parameter as bytes of its field.
+Result<std::vector<std::byte>> parse_parameter(const Parameter &parameter, const std::string &text) {
+  std::vector<std::byte> bytes(parameter.size);
+  if (kind_info(parameter.kind).name == "comm" || parameter.kind == Kind::kText || parameter.kind == Kind::kPath) {
+    if (text.size() >= bytes.size())
+      return fail(ErrorCode::kInvalid, fmt::format("bad {} '{}'", parameter.name, text),
+                  fmt::format("it is longer than {} bytes", bytes.size() - 1));
+    memcpy(bytes.data(), text.data(), text.size());
+    return bytes;
+  }
+  uint64_t value = 0;
+  if (parameter.kind == Kind::kDuration)
+    value = TRY(parse_duration_ns(text, 1'000'000));
+  else if (parameter.kind == Kind::kBytes)
+    value = TRY(parse_bytes(text));
+  else
+    value = static_cast<uint64_t>(TRY(parse_integer(text)));
+  // Little-endian, as both x86-64 and arm64 run.
+  memcpy(bytes.data(), &value, std::min(sizeof(value), bytes.size()));
+  return bytes;
+}
+
+Result<void> set_parameter(const bpf_object *object, const Declaration &declaration, const std::string &name,
+                           const std::string &text) {
+  const Parameter *parameter = declaration.parameter(name);
+  if (parameter == nullptr) {
+    std::string known;
+    for (const Parameter &each : declaration.parameters) known += (known.empty() ? "" : ", ") + each.name;
+    return fail(ErrorCode::kNotFound, fmt::format("sensor '{}' has no parameter '{}'", declaration.name, name),
+                fmt::format("it has {}", known));
+  }
+  std::vector<std::byte> bytes = TRY(parse_parameter(*parameter, text));
+  std::span<std::byte> rodata = data_section(object, ".rodata");
+  CHECK(parameter->offset + bytes.size() <= rodata.size());
+  memcpy(rodata.data() + parameter->offset, bytes.data(), bytes.size());
+  return {};
+}
+
+std::string with_target(std::string section, const std::string &target) {
+  size_t at = section.find("TARGET");
+  if (at != std::string::npos) section.replace(at, strlen("TARGET"), target);
+  return section;
+}
+
+// A kprobe may sit on a pattern; where there is no multi-attach, on each function of it.
+Result<std::vector<LinkPtr>> attach_each(bpf_program *program, const std::string &pattern, bool at_return) {
+  std::vector<std::string> functions = TRY(kernel_functions_matching(pattern));
+  std::vector<LinkPtr> links;
+  std::string first_failure;
+  for (const std::string &function : functions) {
+    LinkPtr link(bpf_program__attach_kprobe(program, at_return, function.c_str()));
+    if (link)
+      links.push_back(std::move(link));
+    else if (first_failure.empty())
+      first_failure = fmt::format("{}: {}", function, strerror(errno));
+  }
+  if (links.empty())
+    return fail(ErrorCode::kUnsupported, fmt::format("no function of '{}' can be traced", pattern), first_failure);
+  return links;
+}
+
+}  // namespace
+
+struct Sensor::State {
+  Declaration declaration;
+  SensorOptions options;
+  ObjectPtr object;
+  std::vector<std::pair<bpf_program *, std::string>> programs;  // with their sections
+  std::vector<LinkPtr> links;
+  std::vector<std::string> hooks, lacks;
+  std::unique_ptr<RingReader> ring;
+  int ring_map = -1, table_map = -1, counters_map = -1;
+  uint64_t delivered = 0;
+  uint32_t *asleep = nullptr;  // the program's variable, shared memory
+
+  Result<void> load_plan(const SensorObject &bytes, int plan);
+  Result<void> choose_programs(int plan);
+  Result<void> configure();
+  Result<void> find_maps();
+  Result<void> attach_program(bpf_program *program, const std::string &section);
+  Counts counts(uint32_t slot) const;
+  uint64_t parameter_value(std::string_view name) const;
+  // Events that happened while the same CPU was already inside a program: the
+  // kernel does not run the program again, so the program cannot count them.
+  uint64_t missed_runs() const;
+};
+
+Sensor::Sensor(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Sensor::Sensor(Sensor &&) noexcept = default;
+Sensor &Sensor::operator=(Sensor &&) noexcept = default;
+Sensor::~Sensor() = default;
+
+Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options) {
+  SensorObject bytes = TRY(find_sensor_object(name));
+  listen_to_libbpf();
+  auto state = std::make_unique<State>();
+  state->options = options;
+
+  // The lowest plan that loads is taken; the first plan's failure is the one to
+  // report, because it is the sensor's best way.
+  std::optional<Error> first_failure;
+  int plan = 1;
+  for (int last_plan = 1; plan <= last_plan; plan++) {
+    Result<void> loaded = state->load_plan(bytes, plan);
+    if (loaded) return Sensor(std::move(state));
+    if (loaded.error().code != ErrorCode::kUnsupported && loaded.error().code != ErrorCode::kFailed)
+      return tl::unexpected(std::move(loaded).error());
+    if (!first_failure) first_failure = loaded.error();
+    for (const Hook &hook : state->declaration.hooks) last_plan = std::max(last_plan, hook.plan);
+  }
+  first_failure->what = fmt::format("cannot start sensor '{}'", name);
+  if (first_failure->fix.empty()) first_failure->fix = "waggle doctor      shows what this kernel can run";
+  return tl::unexpected(std::move(*first_failure));
+}
+
+Result<void> Sensor::State::load_plan(const SensorObject &bytes, int plan) {
+  libbpf_said.clear();
+  bpf_object_open_opts open_options = {};
+  open_options.sz = sizeof(open_options);
+  std::string object_name(bytes.name);
+  open_options.object_name = object_name.c_str();
+  object.reset(bpf_object__open_mem(bytes.bytes.data(), bytes.bytes.size(), &open_options));
+  CHECK(object != nullptr);
+  if (declaration.name.empty()) declaration = read_declaration(bytes, object.get());
+  if (declaration.needs_target() && options.target.empty())
+    return fail(ErrorCode::kInvalid, fmt::format("sensor '{}' needs to know what to trace", declaration.name), {},
+                fmt::format("waggle watch {}:vfs_read      names a kernel function", declaration.name));
+  TRY(choose_programs(plan));
+  TRY(configure());
+  if (int error = bpf_object__load(object.get()); error != 0) {
+    if (error == -EPERM || error == -EACCES) {
+      // The verifier answers EACCES too; then it has said why.
+      if (geteuid() != 0 && libbpf_said.find("processed ") == std::string::npos)
+        return fail(ErrorCode::kDenied, fmt::format("cannot start sensor '{}'", declaration.name),
+                    "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON", "run it with sudo");
+    }
+    return fail(ErrorCode::kUnsupported, fmt::format("cannot start sensor '{}'", declaration.name),
+                reason_from_libbpf(-error));
+  }
+  return find_maps();
+}
+
+Result<void> Sensor::State::choose_programs(int plan) {
+  programs.clear();
+  hooks.clear();
+  lacks.clear();
+  bool plan_exists = false;
+  for (const Hook &hook : declaration.hooks) {
+    if (!hook.optional && hook.plan != Hook::kAnyPlan && hook.plan != plan) continue;
+    plan_exists |= hook.plan == plan || hook.plan == Hook::kAnyPlan;
+    std::string section = with_target(hook.section, options.target);
+    if (Result<void> available = hook_available(section); !available) {
+      if (!hook.optional) return available;
+      lacks.push_back(fmt::format("{}: {}", hook.lack, available.error().what));
+      continue;
+    }
+    bpf_program *program = bpf_object__find_program_by_name(object.get(), hook.program.c_str());
+    CHECK(program != nullptr);
+    bpf_program__set_autoload(program, true);
+    if (section != hook.section && (section.starts_with("fentry/") || section.starts_with("fexit/")))
+      bpf_program__set_attach_target(program, 0, options.target.c_str());
+    programs.emplace_back(program, section);
+    hooks.push_back(std::move(section));
+  }
+  CHECK(plan_exists);
+  return {};
+}
+
+Result<void> Sensor::State::configure() {
+  set_flag(object.get(), "wg_want_events", options.want_events && declaration.events);
+  set_flag(object.get(), "wg_want_table", options.want_table && declaration.table);
+  set_flag(object.get(), "wg_cgroup_set", options.cgroup_fd >= 0);
+  if (options.pid != 0) TRY(set_parameter(object.get(), declaration, "pid", std::to_string(options.pid)));
+  if (!options.comm.empty())
+    TRY(set_parameter(object.get(), declaration, "comm", options.comm.substr(0, kCommBytes - 1)));
+  for (const auto &[name, value] : options.parameters) TRY(set_parameter(object.get(), declaration, name, value));
+  if (declaration.events) {
+    bpf_map *ring_of = map_of(object.get(), declaration.name + "_events");
+    CHECK(ring_of != nullptr);
+    // A ring that nobody reads is made as small as the kernel allows.
+    if (!options.want_events)
+      bpf_map__set_max_entries(ring_of, static_cast<uint32_t>(sysconf(_SC_PAGESIZE)));
+    else if (options.ring_bytes != 0)
+      bpf_map__set_max_entries(ring_of, static_cast<uint32_t>(options.ring_bytes));
+  }
+  return {};
+}
+
+Result<void> Sensor::State::find_maps() {
+  bpf_map *counters = map_of(object.get(), "wg_counters");
+  CHECK(counters != nullptr);
+  counters_map = bpf_map__fd(counters);
+  if (options.cgroup_fd >= 0) {
+    uint32_t zero = 0;
+    int error = bpf_map_update_elem(bpf_map__fd(map_of(object.get(), "wg_cgroup_only")), &zero, &options.cgroup_fd, 0);
+    if (error != 0) return fail_errno(-error, "cannot filter by that cgroup", "name a directory of the cgroup v2 tree");
+  }
+  if (declaration.events && options.want_events) {
+    bpf_map *ring_of = map_of(object.get(), declaration.name + "_events");
+    ring_map = bpf_map__fd(ring_of);
+    ring = std::make_unique<RingReader>(TRY(RingReader::open(ring_map, bpf_map__max_entries(ring_of))));
+    std::span<std::byte> bss = data_section(object.get(), ".bss");
+    std::optional<uint32_t> offset = offset_of_variable(object.get(), ".bss", "wg_reader_asleep");
+    CHECK(offset && *offset + sizeof(uint32_t) <= bss.size());
+    asleep = reinterpret_cast<uint32_t *>(bss.data() + *offset);
+  }
+  if (declaration.table && options.want_table) {
+    bpf_map *table_of = map_of(object.get(), declaration.name + "_table");
+    CHECK(table_of != nullptr);
+    table_map = bpf_map__fd(table_of);
+  }
+  return {};
+}
+
+Result<void> Sensor::attach() {
+  libbpf_said.clear();
+  for (const auto &[program, section] : state_->programs) {
+    Result<void> attached = state_->attach_program(program, section);
+    if (!attached) {
+      detach();
+      attached.error().what = fmt::format("cannot start sensor '{}'", state_->declaration.name);
+      return attached;
+    }
+  }
+  return {};
+}
+
+Result<void> Sensor::State::attach_program(bpf_program *program, const std::string &section) {
+  const std::string &target = options.target;
+  if (section.starts_with("perf_event")) {
+    uint64_t hz = declaration.parameter("hz") != nullptr ? parameter_value("hz") : kDefaultHz;
+    std::vector<Fd> events = TRY(open_cpu_clocks(hz));
+    for (Fd &event : events) {
+      LinkPtr link(bpf_program__attach_perf_event(program, event.get()));
+      if (!link) return fail(ErrorCode::kUnsupported, {}, fmt::format("cannot sample: {}", reason_from_libbpf(errno)));
+      // Destroying the link closes the event that libbpf attached to.
+      event.release();
+      links.push_back(std::move(link));
+    }
+    return {};
+  }
+  bool at_return = section.starts_with("kretprobe");
+  if (section.starts_with("kprobe.multi/") || section.starts_with("kretprobe.multi/")) {
+    bpf_kprobe_multi_opts multi = {};
+    multi.sz = sizeof(multi);
+    multi.retprobe = at_return;
+    LinkPtr link(bpf_program__attach_kprobe_multi_opts(program, target.c_str(), &multi));
+    if (!link) return fail(ErrorCode::kUnsupported, {}, fmt::format("{}: {}", section, reason_from_libbpf(errno)));
+    links.push_back(std::move(link));
+    return {};
+  }
+  if ((section.starts_with("kprobe/") || at_return) && target.find_first_of("*?") != std::string::npos) {
+    std::vector<LinkPtr> each = TRY(attach_each(program, target, at_return));
+    std::move(each.begin(), each.end(), std::back_inserter(links));
+    return {};
+  }
+  LinkPtr link;
+  if ((section.starts_with("kprobe/") || at_return) && !target.empty())
+    link.reset(bpf_program__attach_kprobe(program, at_return, target.c_str()));
+  else
+    link.reset(bpf_program__attach(program));
+  if (!link) return fail(ErrorCode::kUnsupported, {}, fmt::format("{}: {}", section, reason_from_libbpf(errno)));
+  links.push_back(std::move(link));
+  return {};
+}
+
+// What a numeric parameter was set to; its default in the object otherwise.
+uint64_t Sensor::State::parameter_value(std::string_view name) const {
+  const Parameter *parameter = declaration.parameter(name);
+  CHECK(parameter != nullptr && parameter->size <= sizeof(uint64_t));
+  uint64_t value = 0;
+  memcpy(&value, data_section(object.get(), ".rodata").data() + parameter->offset, parameter->size);
+  return value;
+}
+
+void Sensor::detach() {
+  state_->links.clear();
+}
+
+const Declaration &Sensor::declaration() const { return state_->declaration; }
+const std::vector<std::string> &Sensor::hooks() const { return state_->hooks; }
+const std::vector<std::string> &Sensor::lacks() const { return state_->lacks; }
+
+size_t Sensor::poll(Batch &batch, size_t rows_most) {
+  CHECK(state_->ring != nullptr);
+  size_t rows = 0;
+  while (rows < rows_most) {
+    Row row = state_->ring->next();
+    if (row.data() == nullptr) break;
+    batch.add(row);
+    rows++;
+  }
+  state_->delivered += rows;
+  return rows;
+}
+
+void Sensor::release() { state_->ring->release(); }
+size_t Sensor::backlog_bytes() const { return state_->ring->backlog(); }
+size_t Sensor::ring_bytes() const { return state_->ring->bytes(); }
+int Sensor::ring_fd() const { return state_->ring_map; }
+void Sensor::sleeping() { __atomic_store_n(state_->asleep, 1u, __ATOMIC_SEQ_CST); }
+
+Result<void> Sensor::read_table(Batch &batch) {
+  CHECK(state_->table_map >= 0);
+  const Schema &schema = *state_->declaration.table;
+  bpf_map *map = map_of(state_->object.get(), state_->declaration.name + "_table");
+  size_t key_bytes = bpf_map__key_size(map), value_bytes = bpf_map__value_size(map);
+  constexpr uint32_t kAtOnce = 256;
+  std::vector<std::byte> keys(kAtOnce * key_bytes), values(kAtOnce * value_bytes);
+  // The cursor of a hash map is a bucket number or a key, whichever is larger.
+  std::vector<std::byte> cursor(std::max<size_t>(key_bytes, 8));
+  bool first = true;
+  while (true) {
+    uint32_t count = kAtOnce;
+    int error = bpf_map_lookup_batch(state_->table_map, first ? nullptr : cursor.data(), cursor.data(), keys.data(),
+                                     values.data(), &count, nullptr);
+    if (error != 0 && error != -ENOENT) {
+      if (error == -ENOSPC) {  // one bucket holds more than fits: take more at once
+        keys.resize(keys.size() * 2);
+        values.resize(values.size() * 2);
+        return fail_errno(ENOSPC, "cannot read the table of sensor '" + schema.name + "'");
+      }
+      return fail_errno(-error, "cannot read the table of sensor '" + schema.name + "'");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+      std::span<std::byte> row = batch.add_owned(schema.row_bytes);
+      memcpy(row.data(), keys.data() + i * key_bytes, key_bytes);
+      memcpy(row.data() + schema.key_bytes, values.data() + i * value_bytes, value_bytes);
+    }
+    if (error == -ENOENT) return {};
+    first = false;
+  }
+}
+
+void Sensor::drop_rows(const std::vector<std::vector<std::byte>> &keys) {
+  for (const std::vector<std::byte> &key : keys) bpf_map_delete_elem(state_->table_map, key.data());
+}
+
+size_t Sensor::table_capacity() const {
+  return bpf_map__max_entries(map_of(state_->object.get(), state_->declaration.name + "_table"));
+}
+
+Counts Sensor::State::counts(uint32_t slot) const {
+  static const int kCpus = libbpf_num_possible_cpus();
+  CHECK(kCpus > 0);
+  struct PerCpu {  // struct wg_counts of sensor.bpf.h
+    uint64_t produced, filtered, lost, delivered;
+  };
+  std::vector<PerCpu> each(static_cast<size_t>(kCpus));
+  Counts sum;
+  if (bpf_map_lookup_elem(counters_map, &slot, each.data()) != 0) return sum;
+  for (const PerCpu &cpu : each) {
+    sum.produced += cpu.produced;
+    sum.filtered += cpu.filtered;
+    sum.lost += cpu.lost;
+    sum.delivered += cpu.delivered;
+  }
+  return sum;
+}
+
+uint64_t Sensor::State::missed_runs() const {
+  uint64_t missed = 0;
+  for (const auto &[program, section] : programs) {
+    bpf_prog_info info = {};
+    uint32_t bytes = sizeof(info);
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) == 0) missed += info.recursion_misses;
+  }
+  return missed;
+}
+
+Counts Sensor::stream_counts() const {
+  Counts counts = state_->counts(0);
+  counts.delivered = state_->delivered;
+  uint64_t missed = state_->missed_runs();
+  counts.produced += missed;
+  counts.lost += missed;
+  return counts;
+}
+
+Counts Sensor::table_counts() const {
+  Counts counts = state_->counts(1);
+  uint64_t missed = state_->missed_runs();
+  counts.produced += missed;
+  counts.lost += missed;
+  return counts;
+}
+
+Cost Sensor::cost() const {
+  Cost cost;
+  for (const auto &[program, section] : state_->programs) {
+    bpf_prog_info info = {};
+    uint32_t bytes = sizeof(info);
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) != 0) continue;
+    cost.runs += info.run_cnt;
+    cost.run_ns += info.run_time_ns;
+    cost.instructions += info.verified_insns;
+  }
+  return cost;
+}
+
+}  // namespace waggle

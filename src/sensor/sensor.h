@@ -1,0 +1,99 @@
+// A loaded sensor: opens a built-in BPF object, sets its parameters, chooses the
+// hooks this kernel has, attaches, and yields batches with exact counts.
+//
+// Threads: a Sensor belongs to one thread at a time; different sensors may be
+// loaded in different threads.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "schema/batch.h"
+#include "sensor/declaration.h"
+
+namespace waggle {
+
+struct SensorOptions {
+  bool want_events = true;
+  bool want_table = true;
+  uint32_t pid = 0;    // 0: all
+  std::string comm;    // empty: all
+  int cgroup_fd = -1;  // an open cgroup v2 directory; it and its children
+  // PARAMs of the sensor by name, values as people write them ("10ms", "4KiB").
+  std::vector<std::pair<std::string, std::string>> parameters;
+  std::string target;     // replaces TARGET in section names: a function or pattern
+  size_t ring_bytes = 0;  // a power of two; 0: the sensor's own choice
+};
+
+// produced = filtered + delivered + lost, once the sensor is detached and read
+// to the end; while it runs, what waits in the ring is the difference.
+struct Counts {
+  uint64_t produced = 0, filtered = 0, delivered = 0, lost = 0;
+  uint64_t in_flight() const { return produced - filtered - delivered - lost; }
+};
+
+// From the kernel's own accounting (BPF_ENABLE_STATS); zero while that is off.
+struct Cost {
+  uint64_t runs = 0, run_ns = 0;
+  uint64_t instructions = 0;  // verified, all programs
+};
+
+class Sensor {
+ public:
+  // Opens, configures and loads; nothing is attached yet.
+  //   errors  NotFound     no such sensor, or no such parameter
+  //           Invalid      a parameter's value
+  //           Unsupported  no plan of hooks works on this kernel; `why` names what is missing
+  //           Denied       privileges are missing
+  static Result<Sensor> load(std::string_view name, const SensorOptions &options);
+  Sensor(Sensor &&) noexcept;
+  Sensor &operator=(Sensor &&) noexcept;
+  ~Sensor();
+
+  // Starts listening. When it cannot, nothing stays attached.
+  Result<void> attach();
+  // Stops listening and waits until no program of it runs; what was produced stays readable.
+  void detach();
+
+  const Declaration &declaration() const;
+  // Hooks in use, as libbpf sections.
+  const std::vector<std::string> &hooks() const;
+  // What is missing on this kernel, in the sensor's words; empty when nothing is.
+  const std::vector<std::string> &lacks() const;
+
+  // Stream. Appends finished rows to the batch, `rows_most` at most; they stay
+  // valid until release().  REQUIRES: declaration().events and want_events
+  size_t poll(Batch &batch, size_t rows_most);
+  void release();
+  size_t backlog_bytes() const;
+  size_t ring_bytes() const;
+  // For epoll(7): readable after the next row once sleeping() has been called.
+  int ring_fd() const;
+  // The reader is about to sleep: let the next row wake it. Rows that came
+  // meanwhile do not, so poll() once more between this call and the sleep.
+  void sleeping();
+
+  // Table: all rows as they are now, since attach().  REQUIRES: declaration().table and want_table
+  Result<void> read_table(Batch &batch);
+  // Forgets rows, by key.
+  void drop_rows(const std::vector<std::vector<std::byte>> &keys);
+  size_t table_capacity() const;
+
+  // Number of the stream's rows read, filtered, lost; of the table's events.
+  Counts stream_counts() const;
+  Counts table_counts() const;
+  Cost cost() const;
+
+ private:
+  struct State;
+  explicit Sensor(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace waggle
