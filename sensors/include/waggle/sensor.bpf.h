@@ -70,6 +70,9 @@ struct {
  * flow the reader polls on its own clock, because a wake-up costs the traced
  * program about 2 µs and a record 0.1. */
 volatile __u32 wg_reader_asleep = 0;
+/* Set by the reader when it has seen enough: nothing is counted or sent from then
+ * on, although detaching the programs may take the kernel another second. */
+volatile __u32 wg_stopped = 0;
 
 /* Interrupts nest, and two programs may count in one slot: hence atomic. */
 #define WG_COUNT(which, counter)                                        \
@@ -134,13 +137,13 @@ static __always_inline void wg_emit(void *ring, void *row, __u64 size) {
   } name##_events SEC(".maps");                                                           \
   const struct row_type *wg_events_##name;                                                \
   static __always_inline bool name##_produced(bool wanted) {                              \
-    if (!wg_want_events) return false;                                                    \
+    if (!wg_want_events || wg_stopped) return false;                                      \
     WG_COUNT(WG_STREAM, produced);                                                        \
     if (!wanted) WG_COUNT(WG_STREAM, filtered);                                           \
     return wanted;                                                                        \
   }                                                                                       \
   static __always_inline void name##_lost(void) {                                         \
-    if (!wg_want_events) return;                                                          \
+    if (!wg_want_events || wg_stopped) return;                                            \
     WG_COUNT(WG_STREAM, produced);                                                        \
     WG_COUNT(WG_STREAM, lost);                                                            \
   }                                                                                       \
@@ -164,6 +167,7 @@ static __always_inline void wg_emit(void *ring, void *row, __u64 size) {
 
 /* TABLE declares aggregates and
  *   bool name_counted(wanted)        count an event for the table, as above
+ *   void name_table_lost()           count an event that cannot be followed
  *   value *name_row(key)             the row of a key, made when missing; NULL when
  *                                    the table is full (counted as lost)
  * Rows are shared between CPUs: add to them with wg_add() and friends. */
@@ -178,10 +182,15 @@ static __always_inline void wg_emit(void *ring, void *row, __u64 size) {
   const struct value_type *wg_table_value_##name;                                   \
   static const struct value_type name##_empty;                                      \
   static __always_inline bool name##_counted(bool wanted) {                         \
-    if (!wg_want_table) return false;                                               \
+    if (!wg_want_table || wg_stopped) return false;                                 \
     WG_COUNT(WG_TABLE, produced);                                                   \
     if (!wanted) WG_COUNT(WG_TABLE, filtered);                                      \
     return wanted;                                                                  \
+  }                                                                                 \
+  static __always_inline void name##_table_lost(void) {                             \
+    if (!wg_want_table || wg_stopped) return;                                       \
+    WG_COUNT(WG_TABLE, produced);                                                   \
+    WG_COUNT(WG_TABLE, lost);                                                       \
   }                                                                                 \
   static __always_inline struct value_type *name##_row(const struct key_type *key) { \
     struct value_type *value = bpf_map_lookup_elem(&name##_table, key);             \
