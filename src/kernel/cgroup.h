@@ -45,7 +45,7 @@ const CgroupLine *choose_cgroup(std::span<const CgroupLine> lines);
 // programs to. Paths begin with "/" at the mount point; the root is "/".
 //
 // An id is first looked up in the cache, then asked of the kernel by file handle
-// (some 2 us; needs CAP_DAC_READ_SEARCH), and where that is refused the whole
+// (some 6 us; needs CAP_DAC_READ_SEARCH), and where that is refused the whole
 // tree is read again, at most once a second. A cgroup that is gone stays in the
 // cache until 16,384 newer ones have been seen, so that late rows still resolve.
 // Memory: some 250 bytes a cgroup.

@@ -35,7 +35,7 @@ struct HostStats {
   std::vector<Process> processes;  // by pid; empty when not asked for
 };
 
-// Some 1 ms, and 20 us for each process.
+// Takes 1.6 ms of cpu with 115 processes, some 10 us of it for each.
 // errors: Denied, Failed, Invalid when one of /proc's basic files cannot be read;
 // disks, networks and counters that are not there are left empty.
 Result<HostStats> read_host_stats(bool with_processes = true);

@@ -327,7 +327,9 @@ Result<std::vector<MapRange>> ProcessFiles::maps() const {
 }
 
 Result<std::string> ProcessFiles::argv(size_t bytes_most) const {
-  return read("cmdline", bytes_most, true);
+  std::string argv = TRY(read("cmdline", bytes_most, true));
+  argv.shrink_to_fit();  // kept for the life of the process; the buffer is a page
+  return argv;
 }
 
 Result<std::string> ProcessFiles::exe() const {
