@@ -5,10 +5,14 @@
 #pragma once
 
 #include <linux/types.h>
+#include <stdbool.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 typedef int pid_t;
+
+/* x86-64 has no other size. */
+#define WG_PAGE_BYTES 4096
 
 struct refcount_struct_;
 typedef struct {
@@ -70,11 +74,22 @@ struct files_struct {
   struct fdtable *fdt;
 };
 
+struct kernfs_node {
+  __u64 id;
+};
+struct cgroup {
+  struct kernfs_node *kn;
+};
+struct css_set {
+  struct cgroup *dfl_cgrp; /* of cgroup v2 */
+};
+
 struct mm_struct {
   unsigned long arg_start, arg_end;
 };
 struct signal_struct {
   atomic_t live;
+  unsigned int flags; /* SIGNAL_* */
   int group_exit_code;
   unsigned long maxrss; /* pages */
 };
@@ -83,6 +98,8 @@ struct task_struct {
   char comm[16];
   int exit_code;
   unsigned int flags;
+  unsigned int on_cpu; /* unsigned: its size changes with the kernel */
+  struct css_set *cgroups;
   __u64 start_time; /* CLOCK_MONOTONIC, ns */
   struct task_struct *real_parent;
   struct task_struct *group_leader;
@@ -101,6 +118,10 @@ struct task_struct___until_5_14 {
 
 struct linux_binprm {
   const char *filename;
+};
+/* The tracepoint's own record; its field tells whether this kernel passes group_dead. */
+struct trace_event_raw_sched_process_exit {
+  bool group_dead;
 };
 
 struct gendisk {
