@@ -164,21 +164,54 @@ struct sock_common {
   unsigned short skc_family;
   volatile unsigned char skc_state;
   struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+  unsigned long skc_flags; /* bits: enum sock_flags */
+};
+/* 8520e224f547 (5.15) gave cgroup v2 a field of its own; before, bit 0 of val
+ * says that cgroup v1 uses the field. */
+struct sock_cgroup_data {
+  char _unused;
+};
+struct sock_cgroup_data___since_5_15 {
+  struct cgroup *cgroup;
+};
+struct sock_cgroup_data___until_5_15 {
+  __u64 val;
 };
 struct sock {
   struct sock_common __sk_common;
   __u16 sk_protocol;
+  int sk_err;
+  struct sock_cgroup_data sk_cgrp_data;
+};
+struct request_sock {
+  struct sock_common __req_common;
+};
+struct inet_sock {
+  __u16 inet_sport; /* network byte order; stays when the port is given back */
+};
+struct inet_connection_sock {
+  __u8 icsk_ca_state : 5; /* TCP_CA_* */
+  __u8 icsk_pending;      /* the timer that is set: ICSK_TIME_* */
 };
 struct tcp_sock {
+  struct inet_connection_sock inet_conn;
   __u32 srtt_us; /* smoothed, in 1/8 µs */
   __u64 bytes_acked, bytes_received;
+  __u64 bytes_sent, bytes_retrans;
   __u32 total_retrans;
+  __u32 snd_cwnd;
+};
+struct tcp_skb_cb {
+  __u32 seq;
+  __u16 tcp_gso_segs;
+  __u8 tcp_flags; /* the low byte where it is 16 bits wide (6.15) */
 };
 struct sk_buff {
   unsigned int len;
   __u16 protocol; /* network byte order */
   __u16 network_header, transport_header;
   unsigned char *head;
+  char cb[48];
   struct sock *sk;
   struct net_device *dev;
 };
