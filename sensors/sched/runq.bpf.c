@@ -60,21 +60,20 @@ static __always_inline bool in_cgroup(void) {
   return !wg_cgroup_set || bpf_current_task_under_cgroup(&wg_cgroup_only, 0) == 1;
 }
 
-/* The entry of a task, made when missing. A new one takes its cgroup from the
- * task that runs now, its parent or itself. NULL when the map is full. */
-static __always_inline struct waiter *waiter_of(struct task_struct *task) {
+/* The entry of a task, made when missing. NULL when the map is full. */
+static __always_inline struct waiter *waiter_of(struct task_struct *task, bool task_in_cgroup) {
   __u64 key = (__u64)task;
   struct waiter *waiter = bpf_map_lookup_elem(&waiters, &key);
   if (waiter) return waiter;
-  struct waiter fresh = {.in_cgroup = in_cgroup()};
+  struct waiter fresh = {.in_cgroup = task_in_cgroup};
   bpf_map_update_elem(&waiters, &key, &fresh, BPF_NOEXIST);
   return bpf_map_lookup_elem(&waiters, &key);
 }
 
-static __always_inline int woken(struct task_struct *task) {
+static __always_inline int woken(struct task_struct *task, bool task_in_cgroup) {
   /* It had not left the CPU yet, so there is nothing to wait for. */
   if (task->on_cpu) return 0;
-  struct waiter *waiter = waiter_of(task);
+  struct waiter *waiter = waiter_of(task, task_in_cgroup);
   if (!waiter) {
     runq_lost();
     runq_table_lost();
@@ -87,10 +86,12 @@ static __always_inline int woken(struct task_struct *task) {
   return 0;
 }
 
+/* A task that has not run since the sensor began is in no cgroup that we know. */
 ALWAYS("tp_btf/sched_wakeup")
-int BPF_PROG(wakeup, struct task_struct *task) { return woken(task); }
+int BPF_PROG(wakeup, struct task_struct *task) { return woken(task, !wg_cgroup_set); }
+/* A new task is in its parent's, which runs now. */
 ALWAYS("tp_btf/sched_wakeup_new")
-int BPF_PROG(wakeup_new, struct task_struct *task) { return woken(task); }
+int BPF_PROG(wakeup_new, struct task_struct *task) { return woken(task, in_cgroup()); }
 
 static __always_inline bool is_runnable(struct task_struct *task) {
   if (bpf_core_field_exists(struct task_struct___since_5_14, __state))
@@ -98,14 +99,18 @@ static __always_inline bool is_runnable(struct task_struct *task) {
   return ((struct task_struct___until_5_14 *)task)->state == 0;
 }
 
-static __always_inline void put_aside(struct task_struct *task, __u64 now) {
-  struct waiter *waiter = waiter_of(task);
+/* The task leaves the CPU and runs until the switch is done. */
+static __always_inline void leave(struct task_struct *task, bool runnable, __u64 now) {
+  bool task_in_cgroup = in_cgroup();
+  struct waiter *waiter = waiter_of(task, task_in_cgroup);
   if (!waiter) {
+    if (!runnable) return;
     runq_lost();
     runq_table_lost();
     return;
   }
-  if (wg_cgroup_set) waiter->in_cgroup = in_cgroup();
+  waiter->in_cgroup = task_in_cgroup;
+  if (!runnable) return;
   waiter->preempted = true;
   waiter->since = now;
 }
@@ -113,12 +118,8 @@ static __always_inline void put_aside(struct task_struct *task, __u64 now) {
 ALWAYS("tp_btf/sched_switch")
 int BPF_PROG(switched, bool preempt, struct task_struct *previous, struct task_struct *next) {
   __u64 now = bpf_ktime_get_ns();
-  if (previous->pid) {
-    if (preempt || is_runnable(previous))
-      put_aside(previous, now);
-    else if (wg_cgroup_set)
-      waiter_of(previous);
-  }
+  bool runnable = preempt || is_runnable(previous);
+  if (previous->pid && (runnable || wg_cgroup_set)) leave(previous, runnable, now);
   if (!next->pid) return 0;
   __u64 key = (__u64)next;
   struct waiter *waiter = bpf_map_lookup_elem(&waiters, &key);
