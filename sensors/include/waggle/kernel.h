@@ -11,6 +11,12 @@
 
 typedef int pid_t;
 
+/* The function of a system call, and its arguments, in x86-64's names. */
+#define WG_SYSCALL(name) "__x64_sys_" name
+struct pt_regs___syscall {
+  unsigned long di, si, dx, r10, r8, r9;
+};
+
 /* x86-64 has no other size. */
 #define WG_PAGE_BYTES 4096
 
@@ -45,6 +51,11 @@ struct dentry {
 struct vfsmount {
   struct dentry *mnt_root;
 };
+struct mount {
+  struct mount *mnt_parent;
+  struct dentry *mnt_mountpoint;
+  struct vfsmount mnt;
+};
 struct path {
   struct vfsmount *mnt;
   struct dentry *dentry;
@@ -65,6 +76,11 @@ struct inode {
 struct file {
   struct path f_path;
   struct inode *f_inode;
+  __s64 f_pos;
+};
+/* The third argument of do_sys_openat2(), and of openat2(2). */
+struct open_how {
+  __u64 flags, mode, resolve;
 };
 struct fdtable {
   unsigned int max_fds;
@@ -210,6 +226,7 @@ struct sk_buff {
   unsigned int len;
   __u16 protocol; /* network byte order */
   __u16 network_header, transport_header;
+  int skb_iif; /* index of the device it came by first */
   unsigned char *head;
   char cb[48];
   struct sock *sk;
