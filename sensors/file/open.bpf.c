@@ -3,7 +3,7 @@
  * One row a call of open, openat, openat2 or creat, failed ones too. The path is
  * read when the call returns, because before that its page may not be in memory
  * and a BPF program cannot wait for it.
- * source: tracepoints syscalls:sys_{enter,exit}_{open,openat,openat2,creat}; open(2), openat2(2) */
+ * source: open(2), openat2(2); waggle/open_hooks.h */
 #include <waggle/sensor.bpf.h>
 
 SENSOR("files opened: path, flags, result and latency of every open");
@@ -20,7 +20,7 @@ struct open_row {
   wg_errno errno DOC("0 when the file was opened");
   wg_fd fd DOC("-1 when the call failed");
   wg_open_flags flags;
-  wg_mode mode DOC("for files that the call creates");
+  wg_mode mode DOC("for files that the call may create, else 0");
   __u32 _pad;
   wg_cgroup cgroup;
   wg_comm comm;
@@ -34,6 +34,12 @@ struct call {
   const char *path;
   __u32 flags, mode;
 };
+/* include/uapi/asm-generic/fcntl.h */
+#define O_CREAT 00000100
+#define __O_TMPFILE 020000000
+/* Set by the kernel for every 64-bit caller, by some libraries too: it says nothing. */
+#define O_LARGEFILE 00100000
+
 /* Calls that have not returned, by thread. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -42,14 +48,17 @@ struct {
   __type(value, struct call);
 } calls SEC(".maps");
 
-static __always_inline int enter(const char *path, __u32 flags, __u32 mode) {
+static __always_inline int open_began(const char *path, __u64 flags, __u64 mode) {
   __u32 tid = bpf_get_current_pid_tgid();
   struct call call = {bpf_ktime_get_ns(), path, flags, mode};
   if (bpf_map_update_elem(&calls, &tid, &call, BPF_ANY)) open_lost();
   return 0;
 }
 
-static __always_inline int leave(long result) {
+/* Whether the call may create a file; for others its mode is whatever was in the register. */
+static __always_inline bool creates(__u32 flags) { return flags & (O_CREAT | __O_TMPFILE); }
+
+static __always_inline int open_ended(long result) {
   __u64 id = bpf_get_current_pid_tgid();
   __u32 tid = id;
   struct call *found = bpf_map_lookup_elem(&calls, &tid);
@@ -70,8 +79,8 @@ static __always_inline int leave(long result) {
   row->uid = bpf_get_current_uid_gid();
   row->errno = result < 0 ? -result : 0;
   row->fd = result < 0 ? -1 : result;
-  row->flags = call.flags;
-  row->mode = call.mode;
+  row->flags = call.flags & ~O_LARGEFILE;
+  row->mode = creates(call.flags) ? call.mode : 0;
   row->cgroup = bpf_get_current_cgroup_id();
   bpf_get_current_comm(row->comm, sizeof(row->comm));
   long length = bpf_probe_read_user_str(row->path, sizeof(row->path), call.path);
@@ -80,32 +89,4 @@ static __always_inline int leave(long result) {
   return 0;
 }
 
-ALWAYS("tracepoint/syscalls/sys_enter_openat")
-int enter_openat(struct wg_sys_enter *ctx) { return enter((const char *)ctx->args[1], ctx->args[2], ctx->args[3]); }
-ALWAYS("tracepoint/syscalls/sys_exit_openat")
-int leave_openat(struct wg_sys_exit *ctx) { return leave(ctx->ret); }
-
-ALWAYS("tracepoint/syscalls/sys_enter_open")
-int enter_open(struct wg_sys_enter *ctx) { return enter((const char *)ctx->args[0], ctx->args[1], ctx->args[2]); }
-ALWAYS("tracepoint/syscalls/sys_exit_open")
-int leave_open(struct wg_sys_exit *ctx) { return leave(ctx->ret); }
-
-ALWAYS("tracepoint/syscalls/sys_enter_creat")
-int enter_creat(struct wg_sys_enter *ctx) {
-  /* creat(path, mode) is open(path, O_CREAT | O_WRONLY | O_TRUNC, mode) */
-  return enter((const char *)ctx->args[0], 01101, ctx->args[1]);
-}
-ALWAYS("tracepoint/syscalls/sys_exit_creat")
-int leave_creat(struct wg_sys_exit *ctx) { return leave(ctx->ret); }
-
-struct open_how_ {
-  __u64 flags, mode, resolve;
-};
-ALWAYS("tracepoint/syscalls/sys_enter_openat2")
-int enter_openat2(struct wg_sys_enter *ctx) {
-  struct open_how_ how = {};
-  bpf_probe_read_user(&how, sizeof(how), (const void *)ctx->args[2]);
-  return enter((const char *)ctx->args[1], how.flags, how.mode);
-}
-ALWAYS("tracepoint/syscalls/sys_exit_openat2")
-int leave_openat2(struct wg_sys_exit *ctx) { return leave(ctx->ret); }
+#include <waggle/open_hooks.h>
