@@ -4,6 +4,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 
@@ -21,6 +22,7 @@
 #include "kernel/perf_event.h"
 #include "kernel/probes.h"
 #include "kernel/ring_reader.h"
+#include "kernel/shared_btf.h"
 
 namespace waggle {
 namespace {
@@ -75,18 +77,50 @@ bpf_map *map_of(const bpf_object *object, const std::string &name) {
   return bpf_object__find_map_by_name(object, name.c_str());
 }
 
-// One of the object's data sections, writable until load.
-std::span<std::byte> data_section(const bpf_object *object, std::string_view suffix) {
+// The map that holds a data section: ".rodata" is "<object>.rodata".
+bpf_map *data_map(const bpf_object *object, std::string_view section) {
   bpf_map *map;
   bpf_object__for_each_map(map, object) {
-    // ".rodata" is named "<object>.rodata" in the kernel and ".rodata" by libbpf.
-    if (!std::string_view(bpf_map__name(map)).ends_with(suffix)) continue;
-    size_t size = 0;
-    auto *data = const_cast<void *>(bpf_map__initial_value(map, &size));
-    if (data != nullptr) return {static_cast<std::byte *>(data), size};
+    if (std::string_view(bpf_map__name(map)).ends_with(section)) return map;
   }
-  return {};
+  return nullptr;
 }
+
+// What a data section begins with, writable until load.
+std::span<std::byte> data_section(const bpf_object *object, std::string_view section) {
+  bpf_map *map = data_map(object, section);
+  CHECK(map != nullptr);
+  size_t size = 0;
+  auto *data = const_cast<void *>(bpf_map__initial_value(map, &size));
+  CHECK(data != nullptr);
+  return {static_cast<std::byte *>(data), size};
+}
+
+// Pages of an array map, seen by the programs and by us.
+struct Shared {
+  std::byte *at = nullptr;
+  size_t bytes = 0;
+
+  Shared() = default;
+  Shared(Shared &&other) noexcept : at(std::exchange(other.at, nullptr)), bytes(other.bytes) {}
+  Shared &operator=(Shared &&other) noexcept {
+    std::swap(at, other.at);
+    std::swap(bytes, other.bytes);
+    return *this;
+  }
+  ~Shared() {
+    if (at != nullptr) munmap(at, bytes);
+  }
+  // `at` stays null, and errno says why, where it cannot be mapped.
+  static Shared map(int map_fd, size_t bytes) {
+    Shared shared;
+    void *pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
+    if (pages == MAP_FAILED) return shared;
+    shared.at = static_cast<std::byte *>(pages);
+    shared.bytes = bytes;
+    return shared;
+  }
+};
 
 std::optional<uint32_t> offset_of_variable(const bpf_object *object, const char *section_name, const char *name) {
   const btf *types = bpf_object__btf(object);
@@ -180,12 +214,14 @@ struct Sensor::State {
   std::unique_ptr<RingReader> ring;
   int ring_map = -1, table_map = -1, counters_map = -1;
   uint64_t delivered = 0;
-  uint32_t *asleep = nullptr;  // the program's variable, shared memory
+  Shared shared;
+  uint32_t *asleep = nullptr, *stopped = nullptr;  // the programs' variables, in `shared`
 
   Result<void> load_plan(const SensorObject &bytes, int plan);
   Result<void> choose_programs(int plan);
   Result<void> configure();
   Result<void> find_maps();
+  Result<void> share_variables();
   Result<void> attach_program(bpf_program *program, const std::string &section);
   Counts counts(uint32_t slot) const;
   uint64_t parameter_value(std::string_view name) const;
@@ -202,6 +238,7 @@ Sensor::~Sensor() = default;
 Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options) {
   SensorObject bytes = TRY(find_sensor_object(name));
   listen_to_libbpf();
+  KernelBtfLease lease;
   auto state = std::make_unique<State>();
   state->options = options;
 
@@ -308,11 +345,8 @@ Result<void> Sensor::State::find_maps() {
     bpf_map *ring_of = map_of(object.get(), declaration.name + "_events");
     ring_map = bpf_map__fd(ring_of);
     ring = std::make_unique<RingReader>(TRY(RingReader::open(ring_map, bpf_map__max_entries(ring_of))));
-    std::span<std::byte> bss = data_section(object.get(), ".bss");
-    std::optional<uint32_t> offset = offset_of_variable(object.get(), ".bss", "wg_reader_asleep");
-    CHECK(offset && *offset + sizeof(uint32_t) <= bss.size());
-    asleep = reinterpret_cast<uint32_t *>(bss.data() + *offset);
   }
+  TRY(share_variables());
   if (declaration.table && options.want_table) {
     bpf_map *table_of = map_of(object.get(), declaration.name + "_table");
     CHECK(table_of != nullptr);
@@ -321,12 +355,30 @@ Result<void> Sensor::State::find_maps() {
   return {};
 }
 
+// libbpf's own view of .bss is a copy of what the map began with; the programs
+// see the map.
+Result<void> Sensor::State::share_variables() {
+  bpf_map *bss = data_map(object.get(), ".bss");
+  CHECK(bss != nullptr);
+  size_t bytes = bpf_map__value_size(bss);
+  shared = Shared::map(bpf_map__fd(bss), bytes);
+  if (shared.at == nullptr) return fail_errno(errno, "cannot share memory with the programs of " + declaration.name);
+  auto variable = [&](const char *name) {
+    std::optional<uint32_t> offset = offset_of_variable(object.get(), ".bss", name);
+    CHECK(offset && *offset + sizeof(uint32_t) <= bytes);
+    return reinterpret_cast<uint32_t *>(shared.at + *offset);
+  };
+  asleep = variable("wg_reader_asleep");
+  stopped = variable("wg_stopped");
+  return {};
+}
+
 Result<void> Sensor::attach() {
   libbpf_said.clear();
   for (const auto &[program, section] : state_->programs) {
     Result<void> attached = state_->attach_program(program, section);
     if (!attached) {
-      detach();
+      state_->links.clear();
       attached.error().what = fmt::format("cannot start sensor '{}'", state_->declaration.name);
       return attached;
     }
@@ -350,10 +402,17 @@ Result<void> Sensor::State::attach_program(bpf_program *program, const std::stri
   }
   bool at_return = section.starts_with("kretprobe");
   if (section.starts_with("kprobe.multi/") || section.starts_with("kretprobe.multi/")) {
+    // Named one by one: libbpf 1.1 takes a pattern's functions from kallsyms, and
+    // the kernel refuses them all when one cannot be traced.
+    std::vector<std::string> functions = TRY(kernel_functions_matching(target));
+    std::vector<const char *> names;
+    for (const std::string &function : functions) names.push_back(function.c_str());
     bpf_kprobe_multi_opts multi = {};
     multi.sz = sizeof(multi);
     multi.retprobe = at_return;
-    LinkPtr link(bpf_program__attach_kprobe_multi_opts(program, target.c_str(), &multi));
+    multi.syms = names.data();
+    multi.cnt = names.size();
+    LinkPtr link(bpf_program__attach_kprobe_multi_opts(program, nullptr, &multi));
     if (!link) return fail(ErrorCode::kUnsupported, {}, fmt::format("{}: {}", section, reason_from_libbpf(errno)));
     links.push_back(std::move(link));
     return {};
@@ -382,8 +441,11 @@ uint64_t Sensor::State::parameter_value(std::string_view name) const {
   return value;
 }
 
-void Sensor::detach() {
-  state_->links.clear();
+void Sensor::stop() {
+  __atomic_store_n(state_->stopped, 1u, __ATOMIC_SEQ_CST);
+  // A program that had looked at the flag before is done within microseconds,
+  // unless its CPU was taken away: two scheduler ticks cover that.
+  usleep(2 * 4000);
 }
 
 const Declaration &Sensor::declaration() const { return state_->declaration; }
@@ -414,23 +476,23 @@ Result<void> Sensor::read_table(Batch &batch) {
   const Schema &schema = *state_->declaration.table;
   bpf_map *map = map_of(state_->object.get(), state_->declaration.name + "_table");
   size_t key_bytes = bpf_map__key_size(map), value_bytes = bpf_map__value_size(map);
-  constexpr uint32_t kAtOnce = 256;
-  std::vector<std::byte> keys(kAtOnce * key_bytes), values(kAtOnce * value_bytes);
+  // ENOSPC: one bucket of the hash holds more rows than fit.
+  uint32_t at_once = 256;
   // The cursor of a hash map is a bucket number or a key, whichever is larger.
-  std::vector<std::byte> cursor(std::max<size_t>(key_bytes, 8));
+  std::vector<std::byte> keys, values, cursor(std::max<size_t>(key_bytes, 8));
   bool first = true;
   while (true) {
-    uint32_t count = kAtOnce;
+    keys.resize(at_once * key_bytes);
+    values.resize(at_once * value_bytes);
+    uint32_t count = at_once;
     int error = bpf_map_lookup_batch(state_->table_map, first ? nullptr : cursor.data(), cursor.data(), keys.data(),
                                      values.data(), &count, nullptr);
-    if (error != 0 && error != -ENOENT) {
-      if (error == -ENOSPC) {  // one bucket holds more than fits: take more at once
-        keys.resize(keys.size() * 2);
-        values.resize(values.size() * 2);
-        return fail_errno(ENOSPC, "cannot read the table of sensor '" + schema.name + "'");
-      }
-      return fail_errno(-error, "cannot read the table of sensor '" + schema.name + "'");
+    if (error == -ENOSPC && at_once < bpf_map__max_entries(map)) {
+      at_once *= 2;
+      continue;
     }
+    if (error != 0 && error != -ENOENT)
+      return fail_errno(-error, "cannot read the table of sensor '" + schema.name + "'");
     for (uint32_t i = 0; i < count; i++) {
       std::span<std::byte> row = batch.add_owned(schema.row_bytes);
       memcpy(row.data(), keys.data() + i * key_bytes, key_bytes);
@@ -447,6 +509,10 @@ void Sensor::drop_rows(const std::vector<std::vector<std::byte>> &keys) {
 
 size_t Sensor::table_capacity() const {
   return bpf_map__max_entries(map_of(state_->object.get(), state_->declaration.name + "_table"));
+}
+
+size_t Sensor::table_key_bytes() const {
+  return bpf_map__key_size(map_of(state_->object.get(), state_->declaration.name + "_table"));
 }
 
 Counts Sensor::State::counts(uint32_t slot) const {

@@ -1,0 +1,115 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/verb.h"
+
+namespace waggle {
+
+// Each is in the file of its name.
+std::function<int()> configure_watch(CLI::App &app);
+std::function<int()> configure_top(CLI::App &app);
+std::function<int()> configure_list(CLI::App &app);
+std::function<int()> configure_doctor(CLI::App &app);
+std::function<int()> configure_completion(CLI::App &app);
+std::function<int()> configure_man(CLI::App &app);
+std::function<int()> configure_version(CLI::App &app);
+
+namespace {
+
+constexpr Verb kVerbs[] = {
+    {"top", "the whole host on one screen: CPU, disks, files, network, processes",
+     "waggle top                               # live; q quits, ? shows the keys\n"
+     "waggle top --interval 5s --duration 1m | tee host.txt",
+     configure_top},
+    {"watch", "what one or more sensors see: rows, tables, histograms, stacks",
+     "waggle watch exec                        # every program that starts\n"
+     "waggle watch open --failed -p 4242       # opens that failed in one process\n"
+     "waggle watch open --by comm --interval 1s --duration 10s\n"
+     "waggle watch block --view histogram --duration 10s\n"
+     "waggle watch exec exit tcp_connect --json | jq .\n"
+     "waggle watch cpu --duration 10s --stack folded > stacks.txt\n"
+     "waggle watch func:vfs_read --duration 5s # any kernel function: count and latency",
+     configure_watch},
+    {"list", "sensors, their columns, and what can be probed",
+     "waggle list sensors --here               # with what this kernel can run\n"
+     "waggle list columns open\n"
+     "waggle list probes 'tcp_*'",
+     configure_list},
+    {"doctor", "what this kernel can do, and each sensor on it",
+     "waggle doctor\n"
+     "waggle doctor --json | jq '.sensors[] | select(.state != \"runs\")'",
+     configure_doctor},
+    {"completion", "the completion script of a shell",
+     "source <(waggle completion bash)\n"
+     "waggle completion zsh > /usr/share/zsh/site-functions/_waggle",
+     configure_completion},
+    {"man", "the manual page, as roff", "waggle man | man -l -", configure_man},
+    {"version", "version, build and kernel", "waggle version --json", configure_version},
+};
+
+// Examples first: people read the top of a help text.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App *app, std::string name, CLI::AppFormatMode mode) const override {
+    std::string text = app->get_description() + "\n";
+    std::string examples = app->get_footer();
+    if (!examples.empty()) {
+      text += "\nEXAMPLES\n";
+      for (std::string_view line : split(examples, '\n')) text += "  " + std::string(line) + "\n";
+    }
+    text += "\n" + make_usage(app, std::move(name));
+    text += make_positionals(app);
+    text += make_groups(app, mode);
+    text += make_subcommands(app, mode);
+    return text;
+  }
+};
+
+}  // namespace
+
+std::span<const Verb> verbs() { return kVerbs; }
+
+void build_command_line(CLI::App &app, std::function<int()> &chosen) {
+  auto formatter = std::make_shared<HelpFormatter>();
+  formatter->column_width(28);
+  app.name("waggle");
+  app.description("waggle: what the kernel and every program on this host do, live, through eBPF");
+  app.footer(
+      "waggle top                               # the whole host on one screen\n"
+      "waggle watch exec                        # every program that starts\n"
+      "waggle watch open --failed               # files that could not be opened, and why\n"
+      "waggle doctor                            # what this kernel can do");
+  app.formatter(formatter);
+  app.require_subcommand(1);
+  app.set_help_flag("-h,--help", "this text");
+  for (const Verb &verb : verbs()) {
+    CLI::App *sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
+    sub->footer(std::string(verb.examples));
+    sub->formatter(formatter);
+    sub->set_help_flag("-h,--help", "this text");
+    std::function<int()> run = verb.configure(*sub);
+    sub->callback([&chosen, run = std::move(run)] { chosen = run; });
+  }
+}
+
+int report_misuse(const CLI::ParseError &error, std::string_view word) {
+  std::vector<std::string_view> names;
+  for (const Verb &verb : verbs()) names.push_back(verb.name);
+  bool known = std::find(names.begin(), names.end(), word) != names.end();
+  Error misuse{ErrorCode::kMisuse, error.what(), "", known ? fmt::format("waggle {} --help", word) : "waggle --help"};
+  if (!known && !word.starts_with("-")) {
+    misuse.what = fmt::format("no command '{}'", word);
+    std::string_view near = nearest(word, names);
+    if (!near.empty()) misuse.fix = fmt::format("did you mean 'waggle {}'?", near);
+  }
+  return report(misuse);
+}
+
+int report(const Error &error) {
+  fputs(error.text().c_str(), stderr);
+  return error.code == ErrorCode::kMisuse || error.code == ErrorCode::kInvalid ? kMisused : kFailed;
+}
+
+}  // namespace waggle

@@ -1,0 +1,214 @@
+#include "enrich/host.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <ctime>
+#include <optional>
+
+#include "base/text.h"
+#include "enrich/host_names.h"
+#include "enrich/process_table.h"
+#include "kernel/cgroup.h"
+#include "symbol/kernel_symbols.h"
+#include "symbol/user_symbols.h"
+
+namespace waggle {
+namespace {
+
+using std::chrono::steady_clock;
+
+int64_t read_clock(clockid_t id) {
+  timespec time = {};
+  clock_gettime(id, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+constexpr std::chrono::seconds kClockAge{5};
+
+// The columns of the process sensors by the names they have there.
+uint64_t number_of(const Schema &schema, Row row, std::string_view column) {
+  const Column *found = schema.find(column);
+  return found == nullptr ? 0 : natural(*found, row);
+}
+
+std::string_view text_of(const Schema &schema, Row row, std::string_view column) {
+  const Column *found = schema.find(column);
+  return found == nullptr ? std::string_view{} : text(*found, row);
+}
+
+}  // namespace
+
+struct Host::State {
+  int64_t wall_minus_monotonic_ns = 0;
+  steady_clock::time_point clock_read{};
+  HostNames names;
+  std::optional<CgroupTree> cgroups;
+  bool cgroups_tried = false;
+  std::unique_ptr<ProcessTable> processes;
+  std::optional<KernelSymbols> kernel_symbols;
+  bool kernel_symbols_tried = false;
+  std::unique_ptr<UserSymbols> user_symbols;
+
+  CgroupTree *cgroup_tree();
+  ProcessTable &process_table();
+  KernelSymbols *kernel_symbol_table();
+  UserSymbols &user_symbol_tables();
+};
+
+Host::Host() : state_(std::make_unique<State>()) {}
+Host::~Host() = default;
+
+int64_t Host::wall_minus_monotonic_ns() {
+  auto now = steady_clock::now();
+  if (state_->wall_minus_monotonic_ns == 0 || now - state_->clock_read > kClockAge) {
+    state_->clock_read = now;
+    state_->wall_minus_monotonic_ns = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
+  }
+  return state_->wall_minus_monotonic_ns;
+}
+
+std::string_view Host::user_name(uint32_t uid) { return state_->names.user(uid); }
+std::string_view Host::group_name(uint32_t gid) { return state_->names.group(gid); }
+std::string Host::device_name(uint32_t device) {
+  DeviceNumber number = DeviceNumber::from_kernel(device);
+  std::string_view disk = state_->names.disk(number);
+  return disk.empty() ? number.text() : std::string(disk);
+}
+
+std::string Host::mount_point(uint32_t device) {
+  return std::string(state_->names.mount_point(DeviceNumber::from_kernel(device)));
+}
+
+CgroupTree *Host::State::cgroup_tree() {
+  if (!cgroups_tried) {
+    cgroups_tried = true;
+    if (Result<CgroupTree> tree = CgroupTree::open()) cgroups.emplace(std::move(*tree));
+  }
+  return cgroups ? &*cgroups : nullptr;
+}
+
+ProcessTable &Host::State::process_table() {
+  if (processes == nullptr) processes = std::make_unique<ProcessTable>(cgroup_tree());
+  return *processes;
+}
+
+void Host::know_processes() {
+  // A /proc that cannot be read leaves the rows without what they would lead to.
+  (void)state_->process_table().seed();
+}
+
+void Host::observe(const Schema &schema, Row row) {
+  ProcessTable &processes = state_->process_table();
+  uint64_t when = number_of(schema, row, "when");
+  auto pid = static_cast<int32_t>(number_of(schema, row, "pid"));
+  if (schema.name == "exec" && number_of(schema, row, "errno") == 0) {
+    ProcessTable::ExecEvent event;
+    event.pid = pid;
+    event.ppid = static_cast<int32_t>(number_of(schema, row, "ppid"));
+    event.when_ns = when;
+    event.filename = text_of(schema, row, "path");
+    event.argv = text_of(schema, row, "argv");
+    event.uid = static_cast<uint32_t>(number_of(schema, row, "uid"));
+    event.cgroup_id = number_of(schema, row, "cgroup");
+    event.comm = text_of(schema, row, "comm");
+    processes.on_exec(event);
+  } else if (schema.name == "fork" && number_of(schema, row, "thread") == 0) {
+    ProcessTable::ForkEvent event;
+    event.parent_pid = static_cast<int32_t>(number_of(schema, row, "ppid"));
+    event.child_pid = pid;
+    event.when_ns = when;
+    event.comm = text_of(schema, row, "comm");
+    event.cgroup_id = number_of(schema, row, "cgroup");
+    processes.on_fork(event);
+  } else if (schema.name == "exit") {
+    processes.on_exit(pid, when);
+  }
+}
+
+void Host::append_of_process(std::string &out, Follow follow, uint32_t pid, uint64_t when_ns) {
+  ProcessTable &processes = state_->process_table();
+  const Process *process = processes.find(static_cast<int32_t>(pid), when_ns);
+  if (process == nullptr) return;
+  switch (follow) {
+    case Follow::kComm:
+      append_printable(out, process->comm);
+      return;
+    case Follow::kExe:
+      append_printable(out, process->command->exe);
+      return;
+    case Follow::kCmdline:
+      out += command_line(process->command->argv);
+      return;
+    case Follow::kParent:
+      out += std::to_string(process->ppid);
+      return;
+    case Follow::kAncestors: {
+      bool first = true;
+      for (const Process *ancestor : processes.ancestors(*process)) {
+        if (!first) out += " < ";
+        first = false;
+        append_printable(out, ancestor->comm);
+      }
+      return;
+    }
+    case Follow::kUser:
+      out += process->uid == Process::kUidUnknown ? std::string_view{} : user_name(process->uid);
+      return;
+    case Follow::kContainer:
+      out += process->placement->labels.container_id;
+      return;
+    case Follow::kUnit:
+      out += process->placement->labels.unit;
+      return;
+    case Follow::kCgroupPath:
+      out += process->placement->path;
+      return;
+    default:
+      return;
+  }
+}
+
+void Host::append_of_cgroup(std::string &out, Follow follow, uint64_t cgroup_id) {
+  CgroupTree *tree = state_->cgroup_tree();
+  if (tree == nullptr) return;
+  std::string_view path = tree->path_of(cgroup_id);
+  if (follow == Follow::kContainer)
+    out += parse_cgroup_path(path).container_id;
+  else if (follow == Follow::kUnit)
+    out += parse_cgroup_path(path).unit;
+  else
+    out += path;
+}
+
+KernelSymbols *Host::State::kernel_symbol_table() {
+  if (!kernel_symbols_tried) {
+    kernel_symbols_tried = true;
+    if (Result<KernelSymbols> loaded = KernelSymbols::load()) kernel_symbols.emplace(std::move(*loaded));
+  }
+  return kernel_symbols ? &*kernel_symbols : nullptr;
+}
+
+std::string Host::kernel_symbol(uint64_t address, bool with_offset) {
+  KernelSymbols *table = state_->kernel_symbol_table();
+  std::optional<KernelSymbol> found = table == nullptr ? std::nullopt : table->find(address);
+  if (!found) return fmt::format("{:#x}", address);
+  std::string name(found->name);
+  if (with_offset && found->offset != 0) fmt::format_to(std::back_inserter(name), "+{:#x}", found->offset);
+  if (!found->module.empty()) fmt::format_to(std::back_inserter(name), " [{}]", found->module);
+  return name;
+}
+
+UserSymbols &Host::State::user_symbol_tables() {
+  if (user_symbols == nullptr) user_symbols = std::make_unique<UserSymbols>();
+  return *user_symbols;
+}
+
+std::string Host::user_symbol(uint32_t pid, uint64_t address, bool is_return_address) {
+  FrameAddress kind = is_return_address ? FrameAddress::kReturn : FrameAddress::kInstruction;
+  return state_->user_symbol_tables().resolve(static_cast<int32_t>(pid), address, kind).text(false);
+}
+
+void Host::note_mappings(uint32_t pid) { state_->user_symbol_tables().note(static_cast<int32_t>(pid)); }
+
+}  // namespace waggle

@@ -1,0 +1,379 @@
+#include "enrich/render.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <ctime>
+
+#include "base/quantity.h"
+#include "base/text.h"
+#include "kernel/names.h"
+#include "kernel/names_btf.h"
+
+namespace waggle {
+namespace {
+
+void append_number(std::string &out, const Column &column, Row row) {
+  if (column.is_signed)
+    out += fmt::format_int(integer(column, row)).c_str();
+  else
+    out += fmt::format_int(natural(column, row)).c_str();
+}
+
+void append_two_digits(std::string &out, int value) {
+  out += static_cast<char>('0' + value / 10);
+  out += static_cast<char>('0' + value % 10);
+}
+
+// A name, or the number where the kernel has no name for it.
+void append_name(std::string &out, std::string_view name, int64_t number) {
+  if (name.empty())
+    out += fmt::format_int(number).c_str();
+  else
+    out += name;
+}
+
+// Kinds whose numbers mean something else on the next kernel, or nothing to a
+// reader: JSON carries their names.
+bool json_by_name(Kind kind) {
+  switch (kind) {
+    case Kind::kFilesystem:
+    case Kind::kFileOp:
+    case Kind::kBlockOp:
+    case Kind::kTcpState:
+    case Kind::kDropReason:
+    case Kind::kEtherType:
+    case Kind::kIpProtocol:
+    case Kind::kDevice:
+    case Kind::kSyscall:
+    case Kind::kKernelAddress:
+    case Kind::kIp:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string_view file_op_name(int64_t op) {
+  static constexpr std::string_view kNames[] = {"read", "write", "open", "fsync"};  // enum wg_file_ops
+  return op >= 0 && op < 4 ? kNames[op] : std::string_view{};
+}
+
+bool needs_quotes(std::string_view argument) {
+  if (argument.empty()) return true;
+  for (char c : argument) {
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                 std::string_view("_-./:=,+@%^").find(c) != std::string_view::npos ||
+                 (static_cast<unsigned char>(c) & 0x80) != 0;
+    if (!plain) return true;
+  }
+  return false;
+}
+
+std::vector<std::string_view> arguments_of(std::string_view nul_separated) {
+  if (nul_separated.empty()) return {};
+  // A NUL ends each argument, but the last one where it was cut off.
+  if (nul_separated.back() == '\0') nul_separated.remove_suffix(1);
+  // split() makes nothing of "", but one empty argument is an argument.
+  if (nul_separated.empty()) return {nul_separated};
+  return split(nul_separated, '\0');
+}
+
+}  // namespace
+
+void append_ip(std::string &out, std::span<const uint8_t, 16> address) {
+  static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  char text[INET6_ADDRSTRLEN];
+  if (memcmp(address.data(), kMapped, sizeof(kMapped)) == 0)
+    inet_ntop(AF_INET, address.data() + 12, text, sizeof(text));
+  else
+    inet_ntop(AF_INET6, address.data(), text, sizeof(text));
+  out += text;
+}
+
+void append_command_line(std::string &out, std::string_view nul_separated) {
+  bool first = true;
+  for (std::string_view argument : arguments_of(nul_separated)) {
+    if (!first) out += ' ';
+    first = false;
+    if (!needs_quotes(argument)) {
+      append_printable(out, argument);
+      continue;
+    }
+    out += '\'';
+    for (size_t quote; (quote = argument.find('\'')) != std::string_view::npos; argument.remove_prefix(quote + 1)) {
+      append_printable(out, argument.substr(0, quote));
+      out += "'\\''";
+    }
+    append_printable(out, argument);
+    out += '\'';
+  }
+}
+
+void Renderer::append_wall_clock(std::string &out, uint64_t monotonic_ns) {
+  int64_t wall = static_cast<int64_t>(monotonic_ns) + host_->wall_minus_monotonic_ns();
+  turn_clock(wall / 1'000'000'000);
+  out += clock_;
+  fmt::format_to(std::back_inserter(out), ".{:06}", wall % 1'000'000'000 / 1000);
+}
+
+void Renderer::append_rfc3339(std::string &out, uint64_t monotonic_ns) {
+  int64_t wall = static_cast<int64_t>(monotonic_ns) + host_->wall_minus_monotonic_ns();
+  turn_clock(wall / 1'000'000'000);
+  out += date_;
+  char fraction[] = ".000000000Z";
+  int64_t ns = wall % 1'000'000'000;
+  for (int digit = 9; digit >= 1; digit--, ns /= 10) fraction[digit] = static_cast<char>('0' + ns % 10);
+  out += fraction;
+}
+
+// Calendars are slow; a second is asked for once.
+void Renderer::turn_clock(int64_t second) {
+  if (second == second_) return;
+  second_ = second;
+  time_t at = second;
+  tm local = {}, utc = {};
+  localtime_r(&at, &local);
+  gmtime_r(&at, &utc);
+  clock_.clear();
+  append_two_digits(clock_, local.tm_hour);
+  clock_ += ':';
+  append_two_digits(clock_, local.tm_min);
+  clock_ += ':';
+  append_two_digits(clock_, local.tm_sec);
+  date_ = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                      utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+void Renderer::append_text(std::string &out, const Field &field, Row row) {
+  if (field.follow != Follow::kNothing)
+    append_followed(out, field, row);
+  else if (field.column->kind == Kind::kStack)
+    append_stack_text(out, field, row);
+  else
+    append_column_text(out, *field.column, row);
+}
+
+void Renderer::append_stack_text(std::string &out, const Field &field, Row row) {
+  bool first = true;
+  for (const std::string &frame : frames(field, row)) {
+    if (!first) out += ';';
+    first = false;
+    append_printable(out, frame);
+  }
+}
+
+void Renderer::append_column_text(std::string &out, const Column &column, Row row) {
+  switch (column.kind) {
+    case Kind::kTime:
+      return append_wall_clock(out, natural(column, row));
+    case Kind::kDuration:
+      return append_duration(out, natural(column, row));
+    case Kind::kBytes:
+      return append_bytes(out, natural(column, row));
+    case Kind::kCount:
+      return append_count(out, natural(column, row));
+    case Kind::kErrno:
+      return integer(column, row) == 0 ? void(out += '-')
+                                       : append_name(out, errno_name(integer(column, row)), integer(column, row));
+    case Kind::kSignal:
+      return integer(column, row) == 0 ? void(out += '-')
+                                       : append_name(out, signal_name(integer(column, row)), integer(column, row));
+    case Kind::kUid:
+      return append_name(out, host_->user_name(static_cast<uint32_t>(natural(column, row))), integer(column, row));
+    case Kind::kGid:
+      return append_name(out, host_->group_name(static_cast<uint32_t>(natural(column, row))), integer(column, row));
+    case Kind::kOpenFlags:
+      out += open_flags_text(natural(column, row));
+      return;
+    case Kind::kMode:
+      out += file_mode_text(static_cast<uint32_t>(natural(column, row)));
+      return;
+    case Kind::kArgv:
+      return append_command_line(out, text(column, row));
+    case Kind::kHistogram: {
+      Histogram values = histogram(column, row);
+      append_count(out, values.count);
+      return;
+    }
+    default:
+      break;
+  }
+  if (json_by_name(column.kind))
+    append_name_of(out, column, row);
+  else if (column.is_text())
+    append_printable(out, text(column, row));
+  else
+    append_number(out, column, row);
+}
+
+void Renderer::append_name_of(std::string &out, const Column &column, Row row) {
+  if (column.kind == Kind::kIp) return append_ip(out, ip(column, row));
+  int64_t number = integer(column, row);
+  switch (column.kind) {
+    case Kind::kFilesystem:
+      if (std::string_view name = filesystem_name(static_cast<uint64_t>(number)); !name.empty())
+        out += name;
+      else
+        fmt::format_to(std::back_inserter(out), "{:#x}", number);
+      return;
+    case Kind::kFileOp:
+      return append_name(out, file_op_name(number), number);
+    case Kind::kBlockOp: {
+      append_name(out, block_op_name(static_cast<uint64_t>(number)), number & 0xff);
+      std::string flags = block_flags_text(static_cast<uint64_t>(number));
+      if (!flags.empty()) out += '|' + flags;
+      return;
+    }
+    case Kind::kTcpState:
+      return append_name(out, tcp_state_name(number), number);
+    case Kind::kDropReason:
+      return append_name(out, drop_reason_name(static_cast<uint32_t>(number)), number);
+    case Kind::kEtherType:
+      return append_name(out, ether_type_name(number), number);
+    case Kind::kIpProtocol:
+      return append_name(out, ip_protocol_name(number), number);
+    case Kind::kSyscall:
+      return append_name(out, syscall_name(number), number);
+    case Kind::kDevice:
+      out += host_->device_name(static_cast<uint32_t>(number));
+      return;
+    case Kind::kKernelAddress:
+      out += host_->kernel_symbol(static_cast<uint64_t>(number), true);
+      return;
+    default:
+      return append_number(out, column, row);
+  }
+}
+
+void Renderer::append_json(std::string &out, const Field &field, Row row) {
+  if (field.follow != Follow::kNothing) {
+    std::string followed;
+    append_followed(followed, field, row);
+    if (field.follow == Follow::kParent && !followed.empty())
+      out += followed;
+    else
+      append_json_string(out, followed);
+    return;
+  }
+  const Column &column = *field.column;
+  switch (column.kind) {
+    case Kind::kTime:
+      out += '"';
+      append_rfc3339(out, natural(column, row));
+      out += '"';
+      return;
+    case Kind::kArgv: {
+      char separator = '[';
+      std::string_view all = text(column, row);
+      if (all.empty()) out += '[';
+      for (std::string_view argument : arguments_of(all)) {
+        out += separator;
+        append_json_string(out, argument);
+        separator = ',';
+      }
+      out += ']';
+      return;
+    }
+    case Kind::kStack:
+      return append_stack_json(out, field, row);
+    case Kind::kHistogram: {
+      Histogram values = histogram(column, row);
+      fmt::format_to(std::back_inserter(out), R"({{"count":{},"sum":{},"max":{}}})", values.count, values.sum,
+                     values.most);
+      return;
+    }
+    default:
+      break;
+  }
+  if (json_by_name(column.kind)) {
+    scratch_.clear();
+    append_name_of(scratch_, column, row);
+    append_json_string(out, scratch_);
+  } else if (column.is_text()) {
+    append_json_string(out, text(column, row));
+  } else {
+    append_number(out, column, row);
+  }
+}
+
+void Renderer::append_csv_value(std::string &out, const Field &field, Row row) {
+  const Column &column = *field.column;
+  if (field.follow != Follow::kNothing) return append_followed(out, field, row);
+  if (column.kind == Kind::kTime) return append_rfc3339(out, natural(column, row));
+  if (column.kind == Kind::kStack) return append_stack_text(out, field, row);
+  if (column.kind == Kind::kArgv) return append_command_line(out, text(column, row));
+  if (column.kind == Kind::kHistogram) return append_number(out, column, row);
+  if (json_by_name(column.kind)) return append_name_of(out, column, row);
+  if (column.is_text())
+    out += text(column, row);
+  else
+    append_number(out, column, row);
+}
+
+void Renderer::append_key(std::string &out, const Field &field, Row row) {
+  const Column &column = *field.column;
+  if (field.follow != Follow::kNothing) return append_followed(out, field, row);
+  if (column.is_text()) {
+    out += text(column, row);
+    return;
+  }
+  size_t end = std::min<size_t>(row.size(), column.offset + column.size);
+  if (column.offset < end)
+    out.append(reinterpret_cast<const char *>(row.data()) + column.offset, end - column.offset);
+}
+
+std::vector<std::string> Renderer::frames(const Field &field, Row row) {
+  CHECK(field.column->kind == Kind::kStack);
+  Stack addresses = stack(*field.column, row);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < addresses.kernel.size(); i++)
+    names.push_back(host_->kernel_symbol(addresses.kernel[i], false) + "_[k]");
+  uint32_t pid = field.owner == nullptr ? 0 : static_cast<uint32_t>(natural(*field.owner, row));
+  for (size_t i = 0; i < addresses.user.size(); i++)
+    names.push_back(host_->user_symbol(pid, addresses.user[i], /*is_return_address=*/i > 0));
+  return names;
+}
+
+void Renderer::append_stack_json(std::string &out, const Field &field, Row row) {
+  std::vector<std::string> names = frames(field, row);
+  size_t kernel = stack(*field.column, row).kernel.size();
+  auto put = [&](size_t begin, size_t end) {
+    out += '[';
+    for (size_t i = begin; i < end; i++) {
+      if (i > begin) out += ',';
+      append_json_string(out, names[i]);
+    }
+    out += ']';
+  };
+  out += "{\"kernel\":";
+  put(0, kernel);
+  out += ",\"user\":";
+  put(kernel, names.size());
+  out += '}';
+}
+
+void Renderer::append_followed(std::string &out, const Field &field, Row row) {
+  uint64_t value = natural(*field.column, row);
+  switch (field.column->kind) {
+    case Kind::kUid:
+      append_name(out, host_->user_name(static_cast<uint32_t>(value)), static_cast<int64_t>(value));
+      return;
+    case Kind::kGid:
+      append_name(out, host_->group_name(static_cast<uint32_t>(value)), static_cast<int64_t>(value));
+      return;
+    case Kind::kDevice:
+      out += host_->mount_point(static_cast<uint32_t>(value));
+      return;
+    case Kind::kCgroup:
+      host_->append_of_cgroup(out, field.follow, value);
+      return;
+    default:
+      host_->append_of_process(out, field.follow, static_cast<uint32_t>(value),
+                               field.when == nullptr ? 0 : natural(*field.when, row));
+      return;
+  }
+}
+
+}  // namespace waggle

@@ -1,0 +1,99 @@
+#include "view/aggregate.h"
+
+#include <algorithm>
+
+namespace waggle {
+
+bool Measure::is_distribution() const {
+  return column != nullptr && (column->kind == Kind::kHistogram || kind_info(column->kind).nature == Nature::kExtent);
+}
+
+Aggregate::Aggregate(const Schema &schema, std::vector<Field> by) : by_(std::move(by)) {
+  auto grouped = [&](const Column &column) {
+    return std::any_of(by_.begin(), by_.end(), [&](const Field &field) { return field.column == &column; });
+  };
+  bool counted = std::any_of(schema.columns.begin(), schema.columns.end(), [](const Column &column) {
+    return column.role == Role::kValue && column.kind == Kind::kCount;
+  });
+  if (!counted) {
+    const Column *histogram = schema.shape == Shape::kTable ? schema.first_of(Kind::kHistogram) : nullptr;
+    measures_.push_back({"count", histogram});
+  }
+  for (const Column &column : schema.columns) {
+    if (grouped(column) || column.role == Role::kKey) continue;
+    Nature nature = kind_info(column.kind).nature;
+    if (nature == Nature::kAmount || nature == Nature::kExtent || column.kind == Kind::kHistogram)
+      measures_.push_back({column.name, &column});
+  }
+  for (size_t i = 0; i < measures_.size(); i++) {
+    bool is_count = i == 0 && !counted;
+    slots_.push_back(!is_count && measures_[i].is_distribution() ? distributions_++ : sums_++);
+  }
+  // A histogram counts its own rows; the measure "count" then reads its count.
+  if (!counted && measures_[0].column != nullptr) counts_from_ = measures_[0].column;
+  if (!counted) measures_[0].column = nullptr;
+}
+
+void Aggregate::add(Row row, Renderer &renderer) {
+  std::string key;
+  for (const Field &field : by_) {
+    renderer.append_key(key, field, row);
+    key += '\0';
+  }
+  auto [it, is_new] = groups_.try_emplace(std::move(key));
+  Group &group = it->second;
+  if (is_new) {
+    for (const Field &field : by_) {
+      renderer.append_text(group.labels.emplace_back(), field, row);
+      renderer.append_json(group.json_labels.emplace_back(), field, row);
+    }
+    group.sums.resize(sums_);
+    group.distributions.resize(distributions_);
+  }
+  for (size_t i = 0; i < measures_.size(); i++) {
+    const Measure &measure = measures_[i];
+    if (measure.column == nullptr)
+      group.sums[slots_[i]] += counts_from_ != nullptr ? histogram(*counts_from_, row).count : 1;
+    else if (measure.column->kind == Kind::kHistogram)
+      group.distributions[slots_[i]].add(histogram(*measure.column, row));
+    else if (measure.is_distribution())
+      group.distributions[slots_[i]].observe(natural(*measure.column, row));
+    else if (measure.column->is_gauge)
+      group.sums[slots_[i]] = natural(*measure.column, row);
+    else
+      group.sums[slots_[i]] += natural(*measure.column, row);
+  }
+}
+
+uint64_t Aggregate::sort_value(const Group &group, size_t measure) const {
+  size_t slot = slots_[measure];
+  return measures_[measure].is_distribution() ? group.distributions[slot].sum : group.sums[slot];
+}
+
+std::vector<const Group *> Aggregate::sorted_by(size_t measure, size_t most) const {
+  std::vector<const Group *> sorted;
+  sorted.reserve(groups_.size());
+  for (const auto &[key, group] : groups_) sorted.push_back(&group);
+  size_t wanted = most == 0 ? sorted.size() : std::min(most, sorted.size());
+  std::partial_sort(sorted.begin(), sorted.begin() + static_cast<ptrdiff_t>(wanted), sorted.end(),
+                    [&](const Group *a, const Group *b) {
+                      uint64_t left = sort_value(*a, measure), right = sort_value(*b, measure);
+                      return left != right ? left > right : a->labels < b->labels;
+                    });
+  sorted.resize(wanted);
+  return sorted;
+}
+
+std::optional<size_t> Aggregate::find_measure(std::string_view name) const {
+  for (size_t i = 0; i < measures_.size(); i++)
+    if (measures_[i].name == name) return i;
+  return std::nullopt;
+}
+
+size_t Aggregate::default_measure() const {
+  for (size_t i = 0; i < measures_.size(); i++)
+    if (measures_[i].column != nullptr && measures_[i].column->kind == Kind::kBytes) return i;
+  return 0;
+}
+
+}  // namespace waggle

@@ -1,0 +1,65 @@
+// Rows grouped by some columns and added up: what `--by` and every table view
+// show. Works on streams and tables alike, because it goes by what a column
+// means: amounts are summed, durations become distributions, histograms merge.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "enrich/field.h"
+#include "enrich/render.h"
+#include "schema/batch.h"
+
+namespace waggle {
+
+// One thing measured for each group.
+struct Measure {
+  std::string name;
+  const Column *column = nullptr;  // null: the number of rows
+  bool is_distribution() const;
+};
+
+struct Group {
+  std::vector<std::string> labels;       // as text, one for each field grouped by
+  std::vector<std::string> json_labels;  // the same as JSON values
+  std::vector<uint64_t> sums;            // one for each measure that adds up
+  std::vector<Histogram> distributions;  // one for each that does not
+};
+
+// Threads: one at a time.
+class Aggregate {
+ public:
+  // Groups by `by`; measures every other column that can be measured, and counts
+  // rows where the schema has no count of its own.
+  Aggregate(const Schema &schema, std::vector<Field> by);
+
+  void add(Row row, Renderer &renderer);
+  void clear() { groups_.clear(); }
+
+  const std::vector<Field> &by() const { return by_; }
+  const std::vector<Measure> &measures() const { return measures_; }
+  size_t groups() const { return groups_.size(); }
+
+  // The index among sums or distributions of a measure.
+  size_t slot(size_t measure) const { return slots_[measure]; }
+
+  // Groups by falling value of a measure (a distribution by its sum); all of them when `most` is 0.
+  std::vector<const Group *> sorted_by(size_t measure, size_t most) const;
+  // The measure of a name, or the one people look for first: bytes, else count.
+  std::optional<size_t> find_measure(std::string_view name) const;
+  size_t default_measure() const;
+
+  uint64_t sort_value(const Group &group, size_t measure) const;
+
+ private:
+  std::vector<Field> by_;
+  std::vector<Measure> measures_;
+  std::vector<size_t> slots_;
+  size_t sums_ = 0, distributions_ = 0;
+  const Column *counts_from_ = nullptr;  // a histogram that counts the rows of a table
+  std::unordered_map<std::string, Group> groups_;
+};
+
+}  // namespace waggle
