@@ -14,6 +14,7 @@ std::function<int()> configure_list(CLI::App &app);
 std::function<int()> configure_doctor(CLI::App &app);
 std::function<int()> configure_completion(CLI::App &app);
 std::function<int()> configure_man(CLI::App &app);
+std::function<int()> configure_reference(CLI::App &app);
 std::function<int()> configure_version(CLI::App &app);
 
 namespace {
@@ -46,6 +47,7 @@ constexpr Verb kVerbs[] = {
      "waggle completion zsh > /usr/share/zsh/site-functions/_waggle",
      configure_completion},
     {"man", "the manual page, as roff", "waggle man | man -l -", configure_man},
+    {"reference", "the reference documentation, as Markdown", "waggle reference sensors | less", configure_reference},
     {"version", "version, build and kernel", "waggle version --json", configure_version},
 };
 
