@@ -37,7 +37,7 @@ std::string_view text(const Column &column, Row row) {
   if (column.offset >= row.size()) return {};
   auto *at = reinterpret_cast<const char *>(row.data()) + column.offset;
   size_t room = std::min<size_t>(column.size, row.size() - column.offset);
-  if (column.kind == Kind::kArgv) return {at, room > 0 && at[room - 1] == '\0' ? room - 1 : room};
+  if (column.kind == Kind::kArgv) return {at, room};
   return {at, strnlen(at, room)};
 }
 

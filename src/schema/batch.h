@@ -23,8 +23,8 @@ using Row = std::span<const std::byte>;
 int64_t integer(const Column &column, Row row);
 inline uint64_t natural(const Column &column, Row row) { return static_cast<uint64_t>(integer(column, row)); }
 
-// The text of a column up to its first NUL; for argv, all arguments with the
-// NULs between them and without the last one.
+// The text of a column up to its first NUL; for argv, all arguments with their
+// NULs, the last one's too unless it was cut off: one empty argument is "\0".
 // REQUIRES: column.is_text()
 std::string_view text(const Column &column, Row row);
 
