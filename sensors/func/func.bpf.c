@@ -4,15 +4,15 @@
  * What runs in a thread is kept as a stack of calls, so that a function that calls
  * itself, or another that is traced, is timed by its own entry; an interrupt that
  * calls one pushes on top and pops again. 16 deep are kept, deeper calls are lost.
- * A kretprobe may miss a return when too many calls are open: such a call stays on
- * the stack until one that cannot be inside it comes by, which the stack pointer
- * tells, and is then counted as lost. Entries are kept until the kernel frees the
+ * A probe may miss a return when too many calls are open: such a call stays on the
+ * stack until one that cannot be inside it comes by, which the stack pointer tells,
+ * and is then counted as lost. Entries are kept until the kernel frees the
  * task: to delete them while an interrupt may push is not safe.
  *
  * One function is traced by fentry, several by kprobe.multi, or by a kprobe on
  * each. fentry needs 5.17: before, it can tell neither its function nor the
  * result, and a kprobe is taken.
- * source: Documentation/bpf/bpf_prog_run.rst; bpf-helpers(7) bpf_get_func_ip (5.15), bpf_get_func_ret (5.17); kernel/kprobes.c */
+ * source: Documentation/trace/{kprobes,fprobe}.rst; bpf-helpers(7) bpf_get_func_ip (5.15), bpf_get_func_ret (5.17) */
 #include <linux/ptrace.h>
 
 #include <waggle/sensor.bpf.h>
@@ -49,7 +49,7 @@ TABLE(func, func_key, func_value, 4096);
 struct call {
   wg_kaddr function;
   wg_ktime entered;
-  __u64 stack; /* stack pointer at entry; 0 where returns cannot be missed */
+  __u64 stack; /* stack pointer at entry; 0 with fentry, whose returns are not missed */
 };
 struct thread {
   __u32 depth; /* may exceed CALLS_MOST: those calls are not kept */
@@ -64,6 +64,16 @@ struct {
   __type(value, struct thread);
 } threads SEC(".maps");
 
+/* The call on top, if it is kept. The check is made twice: verifiers before 6.12
+ * do not carry the first one over to the index, and the barrier makes clang keep
+ * the second. */
+static __always_inline struct call *top_call(struct thread *thread) {
+  __u64 top = (__u64)thread->depth - 1;
+  if (top >= CALLS_MOST) return 0;
+  barrier_var(top);
+  return &thread->calls[top % CALLS_MOST];
+}
+
 static __always_inline void lost(void) {
   func_lost();
   func_table_lost();
@@ -74,12 +84,14 @@ static __always_inline struct thread *this_thread(void) {
   return bpf_map_lookup_elem(&threads, &key);
 }
 
-/* Whether the call that was entered at stack pointer `inner` may be inside the one
- * at `outer`. Stacks grow down; an interrupt has a stack of its own, which tells
- * nothing. */
+/* Whether a call of `function` at stack pointer `inner` may be inside the call
+ * `outer`. Stacks grow down, and an interrupt has a stack of its own, which tells
+ * nothing. At the same place it is another function that `outer` ended with (a
+ * tail call); both return. */
 #define STACK_BYTES (16 << 10)
-static __always_inline bool may_be_inside(__u64 inner, __u64 outer) {
-  return !outer || inner < outer || inner - outer >= STACK_BYTES;
+static __always_inline bool may_be_inside(wg_kaddr function, __u64 inner, const struct call *outer) {
+  if (!outer->stack || inner < outer->stack || inner - outer->stack >= STACK_BYTES) return true;
+  return inner == outer->stack && function != outer->function;
 }
 
 static __always_inline int enter(wg_kaddr function, __u64 stack) {
@@ -98,21 +110,20 @@ static __always_inline int enter(wg_kaddr function, __u64 stack) {
     lost();
     return 0;
   }
-  for (int i = 0; i < CALLS_MOST; i++) {
-    __u32 top = thread->depth - 1;
-    if (!stack || top >= CALLS_MOST || may_be_inside(stack, thread->calls[top].stack)) break;
-    thread->depth = top;
+  for (int i = 0; stack && i < CALLS_MOST; i++) {
+    struct call *top = top_call(thread);
+    if (!top || may_be_inside(function, stack, top)) break;
+    thread->depth--;
     lost();
   }
   /* The place is taken before it is filled: an interrupt takes the next one. */
-  __u32 at = thread->depth;
-  thread->depth = at + 1;
+  thread->depth++;
   barrier();
-  if (at >= CALLS_MOST) {
+  struct call *call = top_call(thread);
+  if (!call) {
     lost();
     return 0;
   }
-  struct call *call = &thread->calls[at];
   call->function = function;
   call->stack = stack;
   call->entered = bpf_ktime_get_ns();
@@ -122,10 +133,11 @@ static __always_inline int enter(wg_kaddr function, __u64 stack) {
 /* A return pops the return address, on x86. */
 #define RETURN_POPS_MOST 8
 static __always_inline bool is_return_of(const struct call *call, wg_kaddr function, __u64 stack) {
-  return (!function || call->function == function) && (!call->stack || stack - call->stack <= RETURN_POPS_MOST);
+  return (!function || call->function == function) &&
+         (!stack || !call->stack || stack - call->stack <= RETURN_POPS_MOST);
 }
 
-/* function  0 where the hook cannot tell */
+/* function, stack  0 where the hook cannot tell; one of them is known */
 static __always_inline int leave(wg_kaddr function, __u64 stack, __s64 result) {
   __u64 now = bpf_ktime_get_ns();
   struct thread *thread = this_thread();
@@ -134,21 +146,22 @@ static __always_inline int leave(wg_kaddr function, __u64 stack, __s64 result) {
     thread->depth--;
     return 0;
   }
-  struct call call;
-  bool found = false;
+  struct call call = {};
   for (int i = 0; i < CALLS_MOST; i++) {
-    __u32 top = thread->depth - 1;
-    if (top >= CALLS_MOST) break;
-    call = thread->calls[top];
-    found = is_return_of(&call, function, stack);
+    struct call *top = top_call(thread);
+    if (!top) break;
+    if (is_return_of(top, function, stack)) {
+      call = *top;
+      barrier();
+      thread->depth--;
+      break;
+    }
     /* It began before the sensor did, below all that is kept. */
-    if (!found && (!stack || stack < call.stack)) break;
-    barrier();
-    thread->depth = top;
-    if (found) break;
+    if (stack && stack < top->stack) break;
+    thread->depth--;
     lost();
   }
-  if (!found) return 0;
+  if (!call.entered) return 0;
 
   wg_nanoseconds latency = now - call.entered;
   __u64 id = bpf_get_current_pid_tgid();
@@ -176,20 +189,24 @@ static __always_inline int leave(wg_kaddr function, __u64 stack, __s64 result) {
   return 0;
 }
 
-HOOK(1, "fentry/TARGET")
-int enter_fentry(void *ctx) { return enter(bpf_get_func_ip(ctx), 0); }
+/* Hooks are attached in the order of this file. Returns come first: a return whose
+ * entry was not seen is ignored, while entries without returns would pile up. */
 HOOK(1, "fexit/TARGET")
 int leave_fexit(void *ctx) {
   __u64 result = 0;
   bpf_get_func_ret(ctx, &result);
   return leave(bpf_get_func_ip(ctx), 0, result);
 }
+HOOK(1, "fentry/TARGET")
+int enter_fentry(void *ctx) { return enter(bpf_get_func_ip(ctx), 0); }
 
-HOOK(2, "kprobe.multi/TARGET")
-int enter_multi(struct pt_regs *ctx) { return enter(bpf_get_func_ip(ctx), 0); }
 HOOK(2, "kretprobe.multi/TARGET")
 int leave_multi(struct pt_regs *ctx) { return leave(bpf_get_func_ip(ctx), 0, PT_REGS_RC(ctx)); }
+HOOK(2, "kprobe.multi/TARGET")
+int enter_multi(struct pt_regs *ctx) { return enter(bpf_get_func_ip(ctx), PT_REGS_SP(ctx)); }
 
+HOOK(3, "kretprobe/TARGET")
+int leave_kretprobe(struct pt_regs *ctx) { return leave(0, PT_REGS_SP(ctx), PT_REGS_RC(ctx)); }
 /* The program runs behind the breakpoint instruction. */
 #ifdef __TARGET_ARCH_x86
 #define BREAKPOINT_BYTES 1
@@ -203,8 +220,6 @@ int enter_kprobe(struct pt_regs *ctx) {
                           : PT_REGS_IP(ctx) - BREAKPOINT_BYTES;
   return enter(function, PT_REGS_SP(ctx));
 }
-HOOK(3, "kretprobe/TARGET")
-int leave_kretprobe(struct pt_regs *ctx) { return leave(0, PT_REGS_SP(ctx), PT_REGS_RC(ctx)); }
 
 ALWAYS("tp_btf/sched_process_free")
 int BPF_PROG(freed, struct task_struct *task) {
