@@ -8,7 +8,8 @@
  * after they counted (before 6.17). What is left when a connection closes is a
  * row of its own, `unseen`. A connection older than the sensor is counted by
  * transmissions at first, then in the same way.
- * source: tracepoints tcp:tcp_retransmit_skb, tcp_retransmit_synack; net/ipv4/tcp_output.c __tcp_retransmit_skb(), tcp_rtx_synack()
+ * source: tracepoints tcp:tcp_retransmit_skb, tcp_retransmit_synack;
+ *   net/ipv4/tcp_output.c __tcp_retransmit_skb(), tcp_rtx_synack()
  *   tcp_retransmit_skb has the error as its third argument since 6.17 */
 #include <waggle/socket.h>
 
@@ -19,7 +20,7 @@ struct tcp_retransmit_row {
   wg_pid pid DOC("the owner; 0 when it is not known");
   wg_tcp_state state;
   __u8 _pad[3];
-  char cause[12] DOC("syn, synack; timeout, fast: how the loss was found; probe: of a silent end; other; unseen: found at the end");
+  char cause[12] DOC("syn, synack; how the loss was found: timeout, fast, probe, other; or unseen until the end");
   wg_count segments DOC("as the kernel counts them in TcpRetransSegs");
   wg_bytes bytes DOC("payload");
   __u32 sequence DOC("number of the first byte");

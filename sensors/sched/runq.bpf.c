@@ -10,7 +10,8 @@
  * Whether the task that leaves could still run is read from the task and not
  * taken from the tracepoint's argument (5.18): that one still says "sleeping"
  * when a signal ended the sleep before it began.
- * source: tracepoints sched:sched_{wakeup,wakeup_new,switch,process_free}; kernel/sched/core.c __schedule(), ttwu_runnable()
+ * source: tracepoints sched:sched_{wakeup,wakeup_new,switch,process_free};
+ *   kernel/sched/core.c __schedule(), ttwu_runnable()
  *   2f064a59a11f (5.14) renamed task_struct.state to __state */
 #include <waggle/sensor.bpf.h>
 
