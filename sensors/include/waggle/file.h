@@ -1,0 +1,245 @@
+/* What sensors of files share: from a descriptor to the open file, its place and
+ * its names, and the calls on it that have not returned.
+ *
+ * A path is put together backwards from the file's directory entry, over mounts,
+ * as d_path() does, but without its locks: a file that is being renamed may show
+ * a mixture of both names.
+ * source: fs/d_path.c prepend_path(); fs/file.c */
+#pragma once
+
+#include <waggle/sensor.bpf.h>
+
+#define WG_S_IFMT 0170000
+#define WG_S_IFREG 0100000
+
+static __always_inline bool wg_is_regular(__u16 mode) { return (mode & WG_S_IFMT) == WG_S_IFREG; }
+
+/* The file behind a descriptor of the current task, NULL when there is none. */
+static __always_inline struct file *wg_file_of(__u32 fd) {
+  struct file **table;
+  __u32 most;
+  /* 3ca1032ab7ab (5.11): a typed task is followed by plain loads, ten times
+   * cheaper than a helper call for each step. */
+  if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct files_struct *files = task->files;
+    if (!files) return NULL;
+    table = files->fdt->fd;
+    most = files->fdt->max_fds;
+  } else {
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    struct fdtable *descriptors = BPF_CORE_READ(task, files, fdt);
+    table = BPF_CORE_READ(descriptors, fd);
+    most = BPF_CORE_READ(descriptors, max_fds);
+  }
+  struct file *file = NULL;
+  if (fd < most) bpf_probe_read_kernel(&file, sizeof(file), table + fd);
+  return file;
+}
+
+/* An argument of a traced system call function, by its register. Some of 5.10's
+ * functions know struct pt_regs by name only, and then the pointer to it cannot be
+ * read from the context like other arguments. */
+#define WG_CALL_ARGUMENT(ctx, name)                                  \
+  ({                                                                 \
+    struct pt_regs___syscall *wg_registers = NULL;                   \
+    bpf_probe_read_kernel(&wg_registers, sizeof(wg_registers), ctx); \
+    BPF_CORE_READ(wg_registers, name);                               \
+  })
+
+/* A call that has not returned. */
+struct wg_file_call {
+  wg_ktime entered;
+  struct file *file;
+  /* Where the kernel keeps the position after the call; NULL: `position` is the one before it. */
+  const __s64 *position_after;
+  __u64 position;
+  wg_filesystem filesystem;
+  wg_inode inode;
+  wg_device device;
+  wg_file_op op;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 16384);
+  __type(key, __u32);
+  __type(value, struct wg_file_call);
+} wg_file_calls SEC(".maps");
+
+/* Says which file it is, while the call holds it: when the call is over, another
+ * thread may have closed it. */
+static __always_inline void wg_file_identify(struct wg_file_call *call, struct file *file, struct inode *inode) {
+  struct super_block *super = BPF_CORE_READ(inode, i_sb);
+  call->file = file;
+  call->inode = BPF_CORE_READ(inode, i_ino);
+  call->device = BPF_CORE_READ(super, s_dev);
+  call->filesystem = BPF_CORE_READ(super, s_magic);
+}
+/* The same by plain loads: for a file that is the argument of a traced function. */
+static __always_inline void wg_file_identify_typed(struct wg_file_call *call, struct file *file) {
+  struct inode *inode = file->f_inode;
+  call->file = file;
+  call->inode = inode->i_ino;
+  call->device = inode->i_sb->s_dev;
+  call->filesystem = inode->i_sb->s_magic;
+}
+
+static __always_inline bool wg_file_call_begin(struct wg_file_call *call) {
+  __u32 tid = bpf_get_current_pid_tgid();
+  call->entered = bpf_ktime_get_ns();
+  return bpf_map_update_elem(&wg_file_calls, &tid, call, BPF_ANY) == 0;
+}
+
+/* False when the call began before the sensor did, or was none of its business. */
+static __always_inline bool wg_file_call_end(struct wg_file_call *call) {
+  __u32 tid = bpf_get_current_pid_tgid();
+  struct wg_file_call *found = bpf_map_lookup_elem(&wg_file_calls, &tid);
+  if (!found) return false;
+  *call = *found;
+  bpf_map_delete_elem(&wg_file_calls, &tid);
+  return true;
+}
+
+/* Files without a name (pipes, sockets) are called by their type. */
+static __always_inline long wg_file_type_name(char *name, __u32 size, struct file *file) {
+  return bpf_probe_read_kernel_str(name, size, BPF_CORE_READ(file, f_inode, i_sb, s_type, name));
+}
+
+/* The last component of the path. */
+static __always_inline void wg_file_name(char *name, __u32 size, struct file *file) {
+  long length = bpf_probe_read_kernel_str(name, size, BPF_CORE_READ(file, f_path.dentry, d_name.name));
+  if (length <= 1) wg_file_type_name(name, size, file);
+}
+
+/* Steps from the file to its root: components and mounts. */
+#define WG_PATH_STEPS 20
+#define WG_PATH_LAST (sizeof(wg_path) - 1)
+
+/* One slow call: the row of every stream about calls on files. */
+struct wg_file_row {
+  wg_ktime when;
+  wg_nanoseconds latency DOC("from entry to exit of the call");
+  wg_bytes bytes DOC("read or written");
+  __u64 offset DOC("where in the file the call began");
+  wg_inode inode;
+  wg_filesystem filesystem;
+  wg_cgroup cgroup;
+  wg_device device;
+  wg_pid pid;
+  wg_tid tid;
+  wg_errno errno DOC("0 when the call succeeded");
+  __u32 _pad;
+  wg_comm comm;
+  wg_file_op op;
+  wg_path path DOC("from the root of the mounts; one longer than 20 steps or 255 bytes lacks its beginning, and the '/'");
+};
+
+/* Room for a row and for the path, which grows from the end of the first half of
+ * `text`; the second half keeps the verifier content. One for each slot: a traced
+ * function's program may be preempted, and another's would write into its room. */
+struct wg_file_room {
+  struct wg_file_row row;
+  struct wg_file_call call;
+  char text[2 * sizeof(wg_path)];
+  /* Where the path begins in `text`. A variable would make every step of the walk
+   * a case of its own for the verifier, and the walk three times as long to verify. */
+  __u32 at;
+};
+#define WG_FILE_SLOTS 10
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, WG_FILE_SLOTS);
+  __type(key, __u32);
+  __type(value, struct wg_file_room);
+} wg_file_rooms SEC(".maps");
+
+static __always_inline __u64 wg_file_position(const struct wg_file_call *call, long moved) {
+  if (!call->position_after) return call->position;
+  __s64 after = 0;
+  bpf_probe_read_kernel(&after, sizeof(after), call->position_after);
+  /* Pipes and sockets have no position. */
+  return after > moved ? after - moved : 0;
+}
+
+/* Puts a name before the path. False when it does not fit. */
+static __always_inline bool wg_path_prepend(struct wg_file_room *room, struct dentry *entry) {
+  __u32 length = BPF_CORE_READ(entry, d_name.len);
+  if (length >= room->at) return false;
+  room->at -= length + 1;
+  __u32 at = room->at & WG_PATH_LAST;
+  room->text[at] = '/';
+  bpf_probe_read_kernel(&room->text[at + 1], length & WG_PATH_LAST, BPF_CORE_READ(entry, d_name.name));
+  return true;
+}
+
+/* Writes the row's path and returns its length with the NUL. */
+static __always_inline long wg_file_path(struct wg_file_room *room, struct file *file) {
+  struct dentry *entry = BPF_CORE_READ(file, f_path.dentry);
+  struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+  struct dentry *root = BPF_CORE_READ(vfsmount, mnt_root);
+  bool whole = false;
+  room->at = WG_PATH_LAST;
+  room->text[WG_PATH_LAST] = 0;
+  for (int i = 0; i < WG_PATH_STEPS; i++) {
+    if (entry == root) {
+      struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+      struct mount *parent = BPF_CORE_READ(mount, mnt_parent);
+      whole = parent == mount;
+      if (whole) break;
+      entry = BPF_CORE_READ(mount, mnt_mountpoint);
+      vfsmount = (void *)parent + bpf_core_field_offset(struct mount, mnt);
+      root = BPF_CORE_READ(vfsmount, mnt_root);
+      continue;
+    }
+    struct dentry *parent = BPF_CORE_READ(entry, d_parent);
+    /* A pipe or a socket is in no directory. */
+    if (parent == entry || !wg_path_prepend(room, entry)) break;
+    entry = parent;
+  }
+  __u32 at = room->at & WG_PATH_LAST;
+  if (at == WG_PATH_LAST) {
+    if (!whole) return wg_file_type_name(room->row.path, sizeof(wg_path), file);
+    room->text[--at] = '/';
+  } else if (!whole) {
+    at++;
+  }
+  return bpf_probe_read_kernel_str(room->row.path, sizeof(wg_path), &room->text[at & WG_PATH_LAST]);
+}
+
+/* Makes the row of the call in the slot's room and returns its length. A global
+ * function is verified once in a program, whatever paths lead to it. */
+__noinline __u64 wg_file_row_of(__u32 slot, __u64 now, long result) {
+  struct wg_file_room *room = bpf_map_lookup_elem(&wg_file_rooms, &slot);
+  if (!room) return 0;
+  struct wg_file_row *row = &room->row;
+  struct wg_file_call *call = &room->call;
+  __u64 id = bpf_get_current_pid_tgid();
+  bool moves = call->op == WG_READ || call->op == WG_WRITE;
+  long moved = moves && result > 0 ? result : 0;
+  row->when = now;
+  row->latency = now - call->entered;
+  row->bytes = moved;
+  row->offset = wg_file_position(call, moved);
+  row->inode = call->inode;
+  row->filesystem = call->filesystem;
+  row->cgroup = bpf_get_current_cgroup_id();
+  row->device = call->device;
+  row->pid = id >> 32;
+  row->tid = id;
+  row->errno = result < 0 ? -result : 0;
+  bpf_get_current_comm(row->comm, sizeof(row->comm));
+  row->op = call->op;
+  long path_bytes = wg_file_path(room, call->file);
+  return WG_CUT(wg_file_row, path, path_bytes > 0 ? path_bytes : 0);
+}
+
+/* name_submit() for a call that is over; `position` as in file_ended(). */
+#define WG_FILE_SUBMIT(name, finished, slot_number, now, result, position)               \
+  do {                                                                                   \
+    __u32 wg_slot_number = (slot_number);                                                \
+    struct wg_file_room *wg_room = bpf_map_lookup_elem(&wg_file_rooms, &wg_slot_number); \
+    if (!wg_room) break;                                                                 \
+    wg_room->call = *(finished);                                                         \
+    if (position) bpf_probe_read_kernel(&wg_room->call.position_after, 8, position);     \
+    name##_submit(&wg_room->row, wg_file_row_of(wg_slot_number, now, result));           \
+  } while (0)
