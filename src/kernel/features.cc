@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 #include <linux/btf.h>
 #include <linux/capability.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
-#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -64,13 +62,6 @@ Attempt has_pure_cgroup_v2(const Kernel &) {
   return {"no cgroup v2 hierarchy is mounted", false};
 }
 
-Attempt has_capability(unsigned number) {
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  if (syscall(SYS_capget, &header, data) == 0 && (data[number / 32].effective >> number % 32 & 1) != 0) return {};
-  return {"this process does not have it", true};
-}
-
 Attempt unprivileged_may_load(const Kernel &) {
   Result<std::string> text = read_file("/proc/sys/kernel/unprivileged_bpf_disabled", 4096);
   if (!text) return {text.error().why, false};
@@ -84,7 +75,7 @@ Attempt alone(const Kernel &) {
 }
 template <unsigned number>
 Attempt capability(const Kernel &) {
-  return has_capability(number);
+  return has_capability(number) ? Attempt{} : Attempt{"this process does not have it", true};
 }
 
 struct Row {

@@ -20,44 +20,44 @@
 namespace waggle {
 
 enum class FeatureId : uint8_t {
-  kLoad,            // BPF programs at all
-  kBtf,             // /sys/kernel/btf/vmlinux
-  kTracefs,         //
-  kKprobe,          // kprobe and kretprobe through the perf PMU
-  kKprobeMulti,     //
-  kFentry,          // fentry, fexit and fmod_ret: loaded and attached
-  kLsm,             // LSM programs: loaded, attached and seen to run
-  kTpBtf,           // typed raw tracepoints
-  kRawTracepoint,   //
+  kLoad,  // BPF programs at all
+  kBtf,   // /sys/kernel/btf/vmlinux
+  kTracefs,
+  kKprobe,  // kprobe and kretprobe through the perf PMU
+  kKprobeMulti,
+  kFentry,  // fentry, fexit and fmod_ret: loaded and attached
+  kLsm,     // LSM programs: loaded, attached and seen to run
+  kTpBtf,   // typed raw tracepoints
+  kRawTracepoint,
   kTracepoint,      // tracepoints through perf; the attempt takes some 70 ms
   kUprobe,          // uprobe and uretprobe through the perf PMU
   kUsdtSemaphores,  // reference counters of USDT probes
   kCpuClock,        // sampling by a timer
   kCpuCycles,       // sampling by the hardware's counter
-  kIterators,       //
-  kRingBuffer,      //
-  kTaskStorage,     //
-  kCgroupArray,     // maps of cgroups, and the test whether a task is in one
-  kLoop,            // bpf_loop()
-  kCookie,          // a number given with each attachment
-  kStats,           // BPF_ENABLE_STATS: run time of programs
-  kMemory,          // maps of several MiB
-  kNoLockdown,      //
-  kKernelConfig,    // the build configuration can be read
-  kCgroupV2,        //
-  kPureCgroupV2,    // no v1 hierarchies beside it
-  kCapBpf,          //
-  kCapPerfmon,      //
-  kCapSysAdmin,     //
-  kCapSysResource,  //
+  kIterators,
+  kRingBuffer,
+  kTaskStorage,
+  kCgroupArray,  // maps of cgroups, and the test whether a task is in one
+  kLoop,         // bpf_loop()
+  kCookie,       // a number given with each attachment
+  kStats,        // BPF_ENABLE_STATS: run time of programs
+  kMemory,       // maps of several MiB
+  kNoLockdown,
+  kKernelConfig,  // the build configuration can be read
+  kCgroupV2,
+  kPureCgroupV2,  // no v1 hierarchies beside it
+  kCapBpf,
+  kCapPerfmon,
+  kCapSysAdmin,
+  kCapSysResource,
   kUnprivilegedBpf  // users without privileges may load programs
 };
 constexpr size_t kFeatures = static_cast<size_t>(FeatureId::kUnprivilegedBpf) + 1;
 
 // One row of the table that `waggle doctor` prints.
 struct Feature {
-  std::string_view name;               // "kprobe.multi"
-  bool available = false;              //
+  std::string_view name;  // "kprobe.multi"
+  bool available = false;
   std::string why_not;                 // in the operator's words; empty when available
   std::string_view what_it_gives;      // "one attachment to thousands of functions"
   bool for_want_of_privilege = false;  // root, or a capability, would help

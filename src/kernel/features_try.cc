@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <linux/bpf.h>
 #include <linux/btf.h>
+#include <linux/capability.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -25,7 +26,15 @@
 #include "kernel/kernel_btf.h"
 #include "kernel/procfs.h"
 
-namespace waggle::attempt {
+namespace waggle {
+
+bool has_capability(unsigned number) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  return syscall(SYS_capget, &header, data) == 0 && (data[number / 32].effective >> number % 32 & 1) != 0;
+}
+
+namespace attempt {
 namespace {
 
 // Made by the kernel's authors to be traced in self-tests; nothing else calls it.
@@ -64,10 +73,17 @@ std::string_view words_for(int error_number) {
 // EPERM is what a missing capability looks like, and also what a policy of the
 // kernel looks like to root.
 Attempt refused(std::string_view what, int error_number) {
-  Attempt attempt;
-  attempt.why = fmt::format("{}: {}", what, words_for(error_number));
-  if ((error_number == EPERM || error_number == EACCES) && geteuid() != 0) attempt.for_want_of_privilege = true;
-  return attempt;
+  bool may_trace = has_capability(CAP_SYS_ADMIN) || (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
+  if ((error_number == EPERM || error_number == EACCES) && !may_trace)
+    return {fmt::format("{} without root, or CAP_BPF and CAP_PERFMON", what), true};
+  return {fmt::format("{}: {}", what, words_for(error_number)), false};
+}
+
+// The same of what only CAP_SYS_ADMIN allows.
+Attempt refused_to_admin(std::string_view what, int error_number) {
+  if ((error_number == EPERM || error_number == EACCES) && !has_capability(CAP_SYS_ADMIN))
+    return {fmt::format("{} without root, or CAP_SYS_ADMIN", what), true};
+  return {fmt::format("{}: {}", what, words_for(error_number)), false};
 }
 
 Attempt missing(std::string why) {
@@ -197,7 +213,6 @@ Attempt load() {
   if (program.error_number == ENOSYS) attempt.why = "BPF is not compiled into this kernel (CONFIG_BPF_SYSCALL)";
   if (program.error_number == EINVAL)
     attempt.why = "tracing programs are not compiled into this kernel (CONFIG_BPF_EVENTS)";
-  if (attempt.for_want_of_privilege) attempt.why = "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON";
   return attempt;
 }
 
@@ -380,7 +395,7 @@ Attempt stats() {
   Opened enabled = opened(bpf_enable_stats(BPF_STATS_RUN_TIME));
   if (enabled.fd.valid()) return {};
   if (enabled.error_number == EINVAL) return missing("this kernel cannot measure programs on demand (added in 5.8)");
-  return refused("the kernel does not measure programs", enabled.error_number);
+  return refused_to_admin("the kernel does not measure programs", enabled.error_number);
 }
 
 Attempt memory() {
@@ -400,15 +415,17 @@ Attempt memory() {
 
 Attempt no_lockdown() {
   Opened securityfs = open_securityfs();
-  if (!securityfs.fd.valid()) return refused("securityfs, which tells, cannot be mounted", securityfs.error_number);
+  if (!securityfs.fd.valid())
+    return refused_to_admin("securityfs, which tells, cannot be mounted", securityfs.error_number);
   Opened file = opened(openat(securityfs.fd.get(), "lockdown", O_RDONLY | O_CLOEXEC));
   if (!file.fd.valid()) {
     // A kernel without the lockdown module has no such file.
     if (file.error_number == ENOENT) return {};
-    return refused("securityfs, which tells, cannot be read", file.error_number);
+    return refused_to_admin("securityfs, which tells, cannot be read", file.error_number);
   }
   char text[128] = {};  // "none [integrity] confidentiality"
-  if (read(file.fd.get(), text, sizeof(text) - 1) < 0) return refused("securityfs, which tells, cannot be read", errno);
+  if (read(file.fd.get(), text, sizeof(text) - 1) < 0)
+    return refused_to_admin("securityfs, which tells, cannot be read", errno);
   std::string_view mode = text;
   size_t open_at = mode.find('['), close_at = mode.find(']');
   if (open_at == std::string_view::npos || close_at == std::string_view::npos || close_at < open_at)
@@ -420,4 +437,5 @@ Attempt no_lockdown() {
   return missing(fmt::format("lockdown is '{}': reading kernel memory is refused", mode));
 }
 
-}  // namespace waggle::attempt
+}  // namespace attempt
+}  // namespace waggle

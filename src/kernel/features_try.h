@@ -17,6 +17,9 @@ struct Attempt {
   bool worked() const { return why.empty(); }
 };
 
+// Whether this process has a capability (CAP_BPF, …) in effect.
+bool has_capability(unsigned number);
+
 namespace attempt {
 
 Attempt load();

@@ -93,6 +93,7 @@ Result<Bytes> map_file(const std::string &path) {
 
 // Where in `strings` the whole string `name` begins; none when it is not there.
 std::optional<uint32_t> offset_of(std::span<const std::byte> strings, std::string_view name) {
+  if (strings.empty()) return std::nullopt;
   std::string needle;
   needle.reserve(name.size() + 2);
   needle += '\0';
