@@ -1,11 +1,9 @@
 // waggle watch: one or more sensors, seen through the view that suits them.
 
 #include <fmt/format.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <csignal>
-#include <ctime>
+#include <algorithm>
 #include <optional>
 
 #include "agent/session.h"
@@ -87,6 +85,13 @@ ViewKind natural_view(const Declaration &declaration, const WatchArguments &argu
     return declaration.table->first_of(Kind::kHistogram) != nullptr ? ViewKind::kHistogram : ViewKind::kTop;
   }
   return grouped ? ViewKind::kTop : ViewKind::kStream;
+}
+
+// Whether the sensor's table has what is asked to group by. It is cheaper than
+// rows, because the kernel adds it up, but has fewer columns.
+bool table_answers(const Declaration &declaration, const WatchArguments &arguments) {
+  if (!declaration.table) return false;
+  return arguments.by.empty() || parse_fields(*declaration.table, arguments.by, {}).has_value();
 }
 
 // "pid.cmdline" and the like, in --columns or --by.
@@ -171,8 +176,8 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
     } else if (plan.view == ViewKind::kAuto) {
       plan.view = natural_view(declaration, arguments);
     }
-    bool wants_rows = several || plan.view == ViewKind::kStream || plan.view == ViewKind::kStacks || !declaration.table ||
-                      (slow_rows(arguments) && declaration.events);
+    bool wants_rows = several || plan.view == ViewKind::kStream || plan.view == ViewKind::kStacks ||
+                      slow_rows(arguments) || !table_answers(declaration, arguments);
     request.options.want_events = wants_rows && declaration.events.has_value();
     request.options.want_table = !request.options.want_events;
     if (!declaration.events && plan.view == ViewKind::kStream)
@@ -297,7 +302,10 @@ int watch(const WatchArguments &arguments) {
       output.flush();
     }
     interrupted = session.wait(std::min(tick_next, end), signals.fd());
+    output.look_for_reader();
   }
+  // Whoever has no patience for the last rows may end it for good.
+  signals.seen();
   session.stop();
   session.drain(show);
   if (!enough()) tick(true);

@@ -1,5 +1,7 @@
 #include "view/layout.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <ctime>
 
@@ -91,6 +93,16 @@ std::string clock_now() {
   char text[16];
   strftime(text, sizeof(text), "%H:%M:%S", &parts);
   return text;
+}
+
+std::string rfc3339_now() {
+  timespec now = {};
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm parts = {};
+  gmtime_r(&now.tv_sec, &parts);
+  char text[24];
+  strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+  return fmt::format("{}.{:09}Z", text, now.tv_nsec);
 }
 
 }  // namespace waggle

@@ -1,5 +1,6 @@
 #include "view/output.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -39,6 +40,12 @@ void Output::flush() {
     left.remove_prefix(static_cast<size_t>(wrote));
   }
   text_.clear();
+}
+
+void Output::look_for_reader() {
+  // A pipe without a reader shows POLLERR; terminals and files never do.
+  pollfd out = {fd_, 0, 0};
+  if (poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0) closed_ = true;
 }
 
 int Output::columns() const {

@@ -24,6 +24,8 @@ class Output {
   }
   void flush();
 
+  // Notices a reader that went away while there was nothing to write.
+  void look_for_reader();
   // The reader is gone (EPIPE) or the disk is full: nothing more will arrive.
   bool closed() const { return closed_; }
   // Why, once closed; empty for a reader that simply went away.

@@ -1,5 +1,6 @@
 // Groups and what was measured of them, largest first, once an interval: every
-// table's plain view, and what --by makes of a stream.
+// table's plain view, and what --by makes of a stream. For machines each group is
+// a line with the time of the interval's end in "when".
 
 #include <fmt/format.h>
 
@@ -103,6 +104,7 @@ class TopView : public View {
     bool csv = options_.format == Format::kCsv;
     std::string &out = output_->text();
     if (csv && intervals_ == 0) print_csv_head();
+    std::string when = csv ? rfc3339_now() : '"' + rfc3339_now() + '"';
     for (const Group *group : aggregate_.sorted_by(sort_, options_.top)) {
       std::string_view separator = csv ? "" : "{";
       auto put = [&](std::string_view name, std::string_view value) {
@@ -114,6 +116,7 @@ class TopView : public View {
         }
         out += value;
       };
+      put("when", when);
       for (size_t i = 0; i < group->json_labels.size(); i++) put(aggregate_.by()[i].name, group->json_labels[i]);
       const std::vector<Measure> &measures = aggregate_.measures();
       for (size_t i = 0; i < measures.size(); i++) {
@@ -139,6 +142,7 @@ class TopView : public View {
       out += name;
       separator = ",";
     };
+    put("when");
     for (const Field &field : aggregate_.by()) put(field.name);
     for (const Measure &measure : aggregate_.measures())
       for_each_heading(measure, [&](const std::string &name) { put(name); });
