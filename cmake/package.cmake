@@ -28,9 +28,9 @@ set(CPACK_PACKAGE_NAME waggle)
 set(CPACK_PACKAGE_CONTACT "The waggle authors <waggle@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "eBPF observability in one binary")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "waggle shows what the kernel and every program on a Linux host do: metrics,
- events, traces, profiles, network and security, without a code change and
- without a restart. It needs Linux 5.10 or later with BTF; it needs no kernel
- headers, no compiler and no Python.")
+events, traces, profiles, network and security, without a code change and
+without a restart. It needs Linux 5.10 or later with BTF; it needs no kernel
+headers, no compiler and no Python.")
 set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
