@@ -94,6 +94,16 @@ bool table_answers(const Declaration &declaration, const WatchArguments &argumen
   return arguments.by.empty() || parse_fields(*declaration.table, arguments.by, {}).has_value();
 }
 
+// Tables that can do without keep no row for each process, unless somebody asks
+// for processes.
+bool groups_by_process(const Declaration &declaration, const WatchArguments &arguments) {
+  if (declaration.parameter("by_process") == nullptr || arguments.by.empty()) return false;
+  Result<std::vector<Field>> by = parse_fields(*declaration.table, arguments.by, {});
+  return by && std::any_of(by->begin(), by->end(), [](const Field &field) {
+           return field.column->kind == Kind::kPid || field.column->kind == Kind::kComm;
+         });
+}
+
 // "pid.cmdline" and the like, in --columns or --by.
 bool follows_processes(const WatchArguments &arguments) {
   return arguments.columns.find("pid.") != std::string::npos || arguments.by.find("pid.") != std::string::npos;
@@ -180,6 +190,8 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
                       slow_rows(arguments) || !table_answers(declaration, arguments);
     request.options.want_events = wants_rows && declaration.events.has_value();
     request.options.want_table = !request.options.want_events;
+    if (request.options.want_table && groups_by_process(declaration, arguments))
+      request.options.parameters.emplace_back("by_process", "1");
     if (!declaration.events && plan.view == ViewKind::kStream)
       return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' keeps a table and has no rows", request.name), {},
                   "use --view top or histogram");

@@ -297,7 +297,7 @@ Result<void> Sensor::State::choose_programs(int plan) {
     std::string section = with_target(hook.section, options.target);
     if (Result<void> available = hook_available(section); !available) {
       if (!hook.optional) return available;
-      lacks.push_back(fmt::format("{}: {}", hook.lack, available.error().what));
+      lacks.push_back(fmt::format("{}: {}", hook.lack, available.error().why));
       continue;
     }
     bpf_program *program = bpf_object__find_program_by_name(object.get(), hook.program.c_str());
