@@ -136,6 +136,13 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   add_load_cases(cases);
   add_process_cases(cases);
+  add_file_cases(cases);
+  add_filesystem_cases(cases);
+  add_block_cases(cases);
+  add_sched_cases(cases);
+  add_net_cases(cases);
+  add_function_cases(cases);
+  add_watch_cases(cases);
   return cases;
 }
 

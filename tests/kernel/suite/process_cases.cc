@@ -171,7 +171,7 @@ void exec_failed() {
     expect_equal(number(rows[i], "errno"), static_cast<uint64_t>(table[i].error), "errno of " + table[i].path);
     expect_equal(text(rows[i], "path"), table[i].path, "path");
     expect(all_bytes_of(rows[i]["argv"]) == argv, "argv: " + rows[i]["argv"].dump());
-    expect_equal(number(rows[i], "args_cut"), 0u, "args_cut");
+    expect_equal(number(rows[i], "args_cut"), 0u, "args_cut of " + table[i].path);
     expect(number(rows[i], "latency") > 0, "a failed call took no time");
   }
   expect(seen.losses["exec"].filtered >= successes, "successes are not filtered");

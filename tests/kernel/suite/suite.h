@@ -42,6 +42,13 @@ struct Case {
 
 // Each file of cases has one of these.
 void add_process_cases(std::vector<Case> &cases);
+void add_file_cases(std::vector<Case> &cases);
+void add_filesystem_cases(std::vector<Case> &cases);
+void add_block_cases(std::vector<Case> &cases);
+void add_sched_cases(std::vector<Case> &cases);
+void add_net_cases(std::vector<Case> &cases);
+void add_function_cases(std::vector<Case> &cases);
+void add_watch_cases(std::vector<Case> &cases);
 void add_load_cases(std::vector<Case> &cases);
 
 // Empty when the kernel has it, else why not.

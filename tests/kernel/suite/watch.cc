@@ -68,16 +68,25 @@ Watch::Watch(std::vector<std::string> arguments) : out_path_(new_path("out")), e
     if (argument.starts_with("-")) break;
     sensors_.push_back(argument.substr(0, argument.find(':')));
   }
-  for (const std::string &argument : arguments) limited_ |= argument == "--count";
+  for (const std::string &argument : arguments)
+    sums_ |= argument == "top" || argument == "--by" || argument == "--count";
   arguments.insert(arguments.begin(), {"watch", "-v", "--json"});
   pid_ = start_waggle(arguments, out_path_, err_path_);
+  // Opened once: an open of ours between attaching and seeing it would be a row.
+  int fd = must(open(err_path_.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644), "open " + err_path_);
+  std::string err;
   // Loading takes the verifier a second per sensor where it is emulated.
   for (int tries = 0; tries < 40000; tries++) {
-    std::string err = read_file(err_path_);
+    char block[4096];
+    for (ssize_t got; (got = pread(fd, block, sizeof(block), static_cast<off_t>(err.size()))) > 0;)
+      err.append(block, static_cast<size_t>(got));
     bool attached = true;
     for (const std::string &sensor : sensors_)
       attached &= err.starts_with(sensor + ": ") || err.find("\n" + sensor + ": ") != std::string::npos;
-    if (attached) return;
+    if (attached) {
+      close(fd);
+      return;
+    }
     int status;
     if (waitpid(pid_, &status, WNOHANG) == pid_) {
       pid_ = -1;
@@ -86,7 +95,7 @@ Watch::Watch(std::vector<std::string> arguments) : out_path_(new_path("out")), e
     }
     usleep(2000);
   }
-  fail_case("waggle was not attached within 80 s: " + shortened(read_file(err_path_)));
+  fail_case("waggle was not attached within 80 s: " + shortened(err));
 }
 
 Watch::~Watch() {
@@ -131,9 +140,7 @@ Seen Watch::end(bool parse) {
   }
   if (!parse) return seen;
   for (std::string_view line : lines_of(seen.out)) seen.rows.push_back(parse_line(line));
-  // Rows of a stream have a time, rows of a table have none.
-  if (!limited_ && !seen.rows.empty() && seen.rows[0].contains("when"))
-    expect_equal(seen.rows.size(), delivered, "rows shown against rows delivered");
+  if (!sums_) expect_equal(seen.rows.size(), delivered, "rows shown against rows delivered");
   return seen;
 }
 

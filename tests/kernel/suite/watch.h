@@ -49,7 +49,7 @@ class Watch {
 
   std::vector<std::string> sensors_;
   pid_t pid_ = -1;
-  bool limited_ = false;  // --count
+  bool sums_ = false;  // a line is not a row: --view top, --by, or --count ends it early
   std::string out_path_, err_path_;
 };
 
