@@ -118,7 +118,8 @@ static __always_inline void gather_arguments(struct exec_row *row, const char *c
     ended = !bpf_probe_read_user(&argument, sizeof(argument), &argv[i]) && !argument;
     if (!argument) break;
     long length = bpf_probe_read_user_str(row->argv + (bytes & (ARGV_BYTES - 1)), ARGV_BYTES, argument);
-    missing |= length < 1;
+    /* 8678ea06852c (6.2): before, the length of an empty string is 0 instead of 1. */
+    missing |= length < 0;
     bytes += length < 1 ? 1 : length;
     if (bytes >= ARGV_BYTES) break;
   }
