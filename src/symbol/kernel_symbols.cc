@@ -57,12 +57,7 @@ Result<uint32_t> next_program(uint32_t id) {
 // Takes the text in pieces, so that 10 MB of it are never held at once.
 class KernelSymbols::Parser {
  public:
-  explicit Parser(KernelSymbols &symbols) : symbols_(symbols) {
-    // What a large kernel has; untouched pages cost nothing.
-    symbols_.rows_.reserve(256 << 10);
-    symbols_.names_.reserve(8 << 20);
-    symbols_.modules_.assign(1, "");
-  }
+  explicit Parser(KernelSymbols &symbols) : symbols_(symbols) { symbols_.modules_.assign(1, ""); }
 
   // Whole lines; returns the bytes that are left for the next call.
   Result<size_t> take(std::string_view text) {
@@ -153,6 +148,10 @@ Result<KernelSymbols> KernelSymbols::parse(std::string_view text) {
 Result<KernelSymbols> KernelSymbols::read() {
   Fd file = TRY(open_file(kKallsyms));
   KernelSymbols symbols;
+  // What a large kernel has: without it, growing would take twice the memory for
+  // a while. Untouched pages cost nothing.
+  symbols.rows_.reserve(256 << 10);
+  symbols.names_.reserve(8 << 20);
   Parser parser(symbols);
   std::string buffer(64 << 10, '\0');
   size_t used = 0;

@@ -2,8 +2,9 @@
 // function: /proc/kallsyms, sorted and packed. Modules and BPF programs are in
 // it too; they come and go, so the table is read again when they have changed.
 //
-// Memory: 16 bytes a symbol and its name; 122,000 symbols take 5 MB. Sizes of functions are not
-// known: a function reaches to the next one, but no further than 64 KiB.
+// Memory: 16 bytes a symbol and its name; 122,000 symbols take 5 MB.
+// Sizes of functions are not known: a function reaches to the next one, but no
+// further than 64 KiB.
 // Threads: one.
 // source: kernel/kallsyms.c; kernel/bpf/core.c (bpf_prog_* names)
 #pragma once
@@ -28,7 +29,8 @@ struct KernelSymbol {
 
 class KernelSymbols {
  public:
-  // Reads the running kernel's symbols.
+  // Reads the running kernel's symbols: 50 ms of CPU time for 122,000, of which
+  // the kernel spends 40 on writing them.
   //   errors  Denied  the kernel hides its addresses from this user (kptr_restrict)
   //           others  as open_file(); Invalid for text that is not kallsyms
   static Result<KernelSymbols> load();

@@ -1,8 +1,16 @@
 #include "symbol/kernel_symbols.h"
 
 #include <gtest/gtest.h>
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <cstring>
 #include <fstream>
+#include <thread>
+
+#include "base/fd.h"
 
 namespace waggle {
 namespace {
@@ -130,6 +138,39 @@ TEST(KernelSymbols, ReadsTheRunningKernel) {
     checked++;
   }
   EXPECT_GT(checked, 10u);
+}
+
+// A program that returns 0; its name ends in "_waggle_late".
+Fd load_program() {
+  const bpf_insn code[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+  };
+  bpf_attr attributes = {};
+  attributes.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+  attributes.insns = reinterpret_cast<uint64_t>(code);
+  attributes.insn_cnt = 2;
+  attributes.license = reinterpret_cast<uint64_t>("GPL");
+  std::strcpy(attributes.prog_name, "waggle_late");
+  return Fd(static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes)));
+}
+
+TEST(KernelSymbols, SeesProgramsThatAreLoadedLater) {
+  Result<KernelSymbols> symbols = KernelSymbols::load();
+  if (!symbols) GTEST_SKIP() << symbols.error().text();
+  Fd program = load_program();
+  if (!program.valid()) GTEST_SKIP() << "BPF programs cannot be loaded here: " << std::strerror(errno);
+  uint64_t address = 0;
+  std::ifstream file("/proc/kallsyms");
+  for (std::string line; std::getline(file, line);)
+    if (line.find("_waggle_late\t[bpf]") != std::string::npos) address = std::stoull(line.substr(0, 16), nullptr, 16);
+  if (address == 0) GTEST_SKIP() << "this kernel does not list BPF programs (net.core.bpf_jit_kallsyms)";
+  std::this_thread::sleep_for(std::chrono::milliseconds(3100));
+  std::optional<KernelSymbol> found = symbols->find(address + 1);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->name.ends_with("_waggle_late")) << found->name;
+  EXPECT_EQ(found->offset, 1u);
+  EXPECT_EQ(found->module, "bpf");
 }
 
 }  // namespace
