@@ -205,7 +205,7 @@ class LiveTop {
   int run();
 
  private:
-  // The first rates come soon after the start, not after a whole interval.
+  // The first rates come soon after the start of whoever tells them.
   static constexpr nanoseconds kFirstInterval = 300ms;
 
   Result<void> look();
@@ -259,6 +259,7 @@ int LiveTop::run() {
       Result<Session> started = starter->take();
       failure = privileges_missing(started);
       if (!failure) take(gatherer_, std::move(started));
+      next_ = std::min(next_, steady_clock::now() + kFirstInterval);
     }
     if (!failure && steady_clock::now() >= next_) {
       if (Result<void> looked = look(); !looked) failure = looked.error();
