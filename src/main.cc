@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
     fputs((verb.empty() ? app.help() : verb.front()->help("waggle")).c_str(), stdout);
     return kDone;
   } catch (const CLI::ParseError &error) {
-    return report_misuse(error, argv[1]);
+    return report_misuse(error, app, argv[1]);
   }
   return leave(chosen());
 }

@@ -7,6 +7,9 @@
  * counted as filtered. The table has a name for each file, the last component of
  * the path it was first used by.
  * source: waggle/read_write_hooks.h */
+#include <stdbool.h>
+
+enum { wg_file_by_inode = true };
 #include <waggle/file.h>
 
 SENSOR("reads and writes by file: bytes, latency, and each slow one");
@@ -35,7 +38,8 @@ TABLE(file, file_key, file_value, 8192);
 static __always_inline bool file_followed(__u16 mode) { return param_all || wg_is_regular(mode); }
 
 static __always_inline int file_began(struct wg_file_call *call) {
-  if (!wg_file_call_begin(call)) {
+  call->entered = bpf_ktime_get_ns();
+  if (!wg_file_calls_begin(call)) {
     file_lost();
     file_table_lost();
   }
@@ -60,7 +64,7 @@ static __always_inline void count(const struct wg_file_call *call, long result, 
 
 static __always_inline int file_ended(long result, __u32 slot, const void *position) {
   struct wg_file_call call;
-  if (!wg_file_call_end(&call)) return 0;
+  if (!wg_file_calls_end(&call)) return 0;
   __u64 now = bpf_ktime_get_ns();
   bool wanted = wg_task_wanted();
   if (file_counted(wanted)) count(&call, result, now - call.entered);

@@ -10,6 +10,9 @@
  * A call is an event of the stream only when it took `min`: faster ones are in the
  * table, and are not counted as filtered.
  * source: waggle/read_write_hooks.h, waggle/open_hooks.h; fs/sync.c */
+#include <stdbool.h>
+
+enum { wg_file_by_inode = false };
 #include <waggle/file.h>
 
 SENSOR("latency of file systems by operation, and each slow call");
@@ -34,7 +37,8 @@ TABLE(fs, fs_key, fs_value, 1024);
 static __always_inline bool file_followed(__u16 mode) { return wg_is_regular(mode); }
 
 static __always_inline int file_began(struct wg_file_call *call) {
-  if (!wg_file_call_begin(call)) {
+  call->entered = bpf_ktime_get_ns();
+  if (!wg_file_calls_begin(call)) {
     fs_lost();
     fs_table_lost();
   }
@@ -63,7 +67,7 @@ static __always_inline int tell(const struct wg_file_call *call, long result, __
 
 static __always_inline int file_ended(long result, __u32 slot, const void *position) {
   struct wg_file_call call;
-  if (!wg_file_call_end(&call)) return 0;
+  if (!wg_file_calls_end(&call)) return 0;
   return tell(&call, result, bpf_ktime_get_ns(), slot, position);
 }
 
@@ -78,7 +82,7 @@ static __always_inline int open_began(const char *path, __u64 flags, __u64 mode)
 
 static __always_inline int open_ended(long result) {
   struct wg_file_call call;
-  if (!wg_file_call_end(&call) || result < 0) return 0;
+  if (!wg_file_calls_end(&call) || result < 0) return 0;
   __u64 now = bpf_ktime_get_ns();
   struct file *file = wg_file_of(result);
   /* Another thread has closed it already. */
@@ -95,7 +99,10 @@ static __always_inline int open_ended(long result) {
 
 static __always_inline int sync_began(__u32 fd) {
   struct file *file = wg_file_of(fd);
-  if (!file) return 0;
+  if (!file) {
+    wg_file_calls_skip();
+    return 0;
+  }
   struct wg_file_call call = {.op = WG_FSYNC};
   wg_file_identify(&call, file, BPF_CORE_READ(file, f_inode));
   return file_began(&call);

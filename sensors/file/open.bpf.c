@@ -4,7 +4,7 @@
  * read when the call returns, because before that its page may not be in memory
  * and a BPF program cannot wait for it.
  * source: open(2), openat2(2); waggle/open_hooks.h */
-#include <waggle/sensor.bpf.h>
+#include <waggle/in_flight.h>
 
 SENSOR("files opened: path, flags, result and latency of every open");
 
@@ -40,18 +40,11 @@ struct call {
 /* Set by the kernel for every 64-bit caller, by some libraries too: it says nothing. */
 #define O_LARGEFILE 00100000
 
-/* Calls that have not returned, by thread. */
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 16384);
-  __type(key, __u32);
-  __type(value, struct call);
-} calls SEC(".maps");
+IN_FLIGHT(calls, call);
 
 static __always_inline int open_began(const char *path, __u64 flags, __u64 mode) {
-  __u32 tid = bpf_get_current_pid_tgid();
   struct call call = {bpf_ktime_get_ns(), path, flags, mode};
-  if (bpf_map_update_elem(&calls, &tid, &call, BPF_ANY)) open_lost();
+  if (!calls_begin(&call)) open_lost();
   return 0;
 }
 
@@ -59,23 +52,18 @@ static __always_inline int open_began(const char *path, __u64 flags, __u64 mode)
 static __always_inline bool creates(__u32 flags) { return flags & (O_CREAT | __O_TMPFILE); }
 
 static __always_inline int open_ended(long result) {
-  __u64 id = bpf_get_current_pid_tgid();
-  __u32 tid = id;
-  struct call *found = bpf_map_lookup_elem(&calls, &tid);
-  /* The call began before the sensor did. */
-  if (!found) return 0;
-  struct call call = *found;
-  bpf_map_delete_elem(&calls, &tid);
-
+  struct call call;
+  if (!calls_end(&call)) return 0;
   __u64 now = bpf_ktime_get_ns();
   bool wanted = now - call.entered >= param_min && !(param_failed && result >= 0) && wg_task_wanted();
   if (!open_produced(wanted)) return 0;
   struct open_row *row = open_scratch();
   if (!row) return 0;
+  __u64 id = bpf_get_current_pid_tgid();
   row->when = now;
   row->latency = now - call.entered;
   row->pid = id >> 32;
-  row->tid = tid;
+  row->tid = id;
   row->uid = bpf_get_current_uid_gid();
   row->errno = result < 0 ? -result : 0;
   row->fd = result < 0 ? -1 : result;

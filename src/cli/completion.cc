@@ -19,19 +19,12 @@ struct OptionWords {
 
 std::vector<OptionWords> options_of(const CLI::App &app) {
   std::vector<OptionWords> options;
-  auto add = [&](const CLI::App &group) {
-    for (const CLI::Option *option : group.get_options()) {
-      if (!option->nonpositional()) continue;
-      OptionWords words{{}, option->get_description(), option->get_expected_max() > 0};
-      for (const std::string &name : option->get_snames()) words.names.push_back("-" + name);
-      for (const std::string &name : option->get_lnames()) words.names.push_back("--" + name);
-      options.push_back(std::move(words));
-    }
-  };
-  add(app);
-  // Option groups are nameless sub-apps.
-  for (const CLI::App *group : app.get_subcommands([](const CLI::App *sub) { return sub->get_name().empty(); }))
-    add(*group);
+  for (const CLI::Option *option : all_options_of(app)) {
+    OptionWords words{{}, option->get_description(), option->get_expected_max() > 0};
+    for (const std::string &name : option->get_snames()) words.names.push_back("-" + name);
+    for (const std::string &name : option->get_lnames()) words.names.push_back("--" + name);
+    options.push_back(std::move(words));
+  }
   return options;
 }
 
@@ -176,8 +169,7 @@ std::string manual_page(const CLI::App &app) {
       ".SH SYNOPSIS\n.B waggle\n.I COMMAND\n[\\fIOPTION\\fR...]\n.SH DESCRIPTION\n" +
       roff_escaped(app.get_description()) + "\n";
   for (const Verb &verb : verbs()) {
-    fmt::format_to(std::back_inserter(page), ".SH {}\n{}.\n.PP\n.nf\n", upper(verb.name),
-                   roff_escaped(verb.summary));
+    fmt::format_to(std::back_inserter(page), ".SH {}\n{}.\n.PP\n.nf\n", upper(verb.name), roff_escaped(verb.summary));
     for (std::string_view line : split(verb.examples, '\n')) page += roff_escaped(line) + "\n";
     page += ".fi\n";
     append_roff_options(page, *app.get_subcommand(std::string(verb.name)));

@@ -71,7 +71,9 @@ class HelpFormatter : public CLI::Formatter {
 
 }  // namespace
 
-std::span<const Verb> verbs() { return kVerbs; }
+std::span<const Verb> verbs() {
+  return kVerbs;
+}
 
 void build_command_line(CLI::App &app, std::function<int()> &chosen) {
   auto formatter = std::make_shared<HelpFormatter>();
@@ -96,17 +98,60 @@ void build_command_line(CLI::App &app, std::function<int()> &chosen) {
   }
 }
 
-int report_misuse(const CLI::ParseError &error, std::string_view word) {
+namespace {
+
+// The first word of the message that looks like an option, "" where there is none.
+std::string_view option_in(std::string_view message) {
+  for (std::string_view word : split(message, ' '))
+    if (word.starts_with("--")) return word.substr(0, word.find('='));
+  return {};
+}
+
+// "did you mean '--columns'?", or where to look.
+std::string fix_of(const CLI::ParseError &error, const CLI::App &app, std::string_view verb) {
+  std::vector<std::string> names;
+  if (std::vector<CLI::App *> used = app.get_subcommands(); !used.empty())
+    for (const CLI::Option *option : all_options_of(*used.front()))
+      for (const std::string &name : option->get_lnames()) names.push_back("--" + name);
+  std::string_view near;
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError))
+    near = nearest(option_in(error.what()), std::vector<std::string_view>(names.begin(), names.end()));
+  return near.empty() ? fmt::format("waggle {} --help", verb) : fmt::format("did you mean '{}'?", near);
+}
+
+}  // namespace
+
+int report_misuse(const CLI::ParseError &error, const CLI::App &app, std::string_view word) {
   std::vector<std::string_view> names;
   for (const Verb &verb : verbs()) names.push_back(verb.name);
   bool known = std::find(names.begin(), names.end(), word) != names.end();
-  Error misuse{ErrorCode::kMisuse, error.what(), "", known ? fmt::format("waggle {} --help", word) : "waggle --help"};
+  Error misuse{ErrorCode::kMisuse, error.what(), "", known ? fix_of(error, app, word) : "waggle --help"};
   if (!known && !word.starts_with("-")) {
     misuse.what = fmt::format("no command '{}'", word);
     std::string_view near = nearest(word, names);
     if (!near.empty()) misuse.fix = fmt::format("did you mean 'waggle {}'?", near);
   }
   return report(misuse);
+}
+
+void say(std::string_view line) {
+  fputs((std::string(line) + "\n").c_str(), stderr);
+}
+
+CLI::Validator not_negative() {
+  return CLI::Validator(
+      [](std::string &number) { return number.starts_with("-") ? fmt::format("'{}' is negative", number) : ""; }, "");
+}
+
+std::vector<const CLI::Option *> all_options_of(const CLI::App &app) {
+  std::vector<const CLI::Option *> options;
+  for (const CLI::Option *option : app.get_options())
+    if (option->nonpositional()) options.push_back(option);
+  // Option groups are nameless sub-apps, each with a --help of its own.
+  for (const CLI::App *group : app.get_subcommands([](const CLI::App *sub) { return sub->get_name().empty(); }))
+    for (const CLI::Option *option : group->get_options())
+      if (option->nonpositional() && option != group->get_help_ptr()) options.push_back(option);
+  return options;
 }
 
 int report(const Error &error) {

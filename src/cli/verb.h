@@ -33,6 +33,16 @@ void build_command_line(CLI::App &app, std::function<int()> &chosen);
 int report(const Error &error);
 
 // The same for a command line that does not parse; `word` is its first word.
-int report_misuse(const CLI::ParseError &error, std::string_view word);
+int report_misuse(const CLI::ParseError &error, const CLI::App &app, std::string_view word);
+
+// A line of talk on stderr. That nobody reads it is no error (with fmt::print it
+// is an exception).
+void say(std::string_view line);
+
+// For numbers: CLI11 reads -1 as the largest one there is.
+CLI::Validator not_negative();
+
+// The options of a verb, those in its groups too, without the groups' own --help.
+std::vector<const CLI::Option *> all_options_of(const CLI::App &app);
 
 }  // namespace waggle

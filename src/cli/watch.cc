@@ -50,9 +50,9 @@ struct WatchPlan {
 
 Result<ViewKind> parse_view(const std::string &name) {
   static constexpr std::pair<std::string_view, ViewKind> kViews[] = {
-      {"", ViewKind::kAuto},           {"stream", ViewKind::kStream},       {"top", ViewKind::kTop},
-      {"table", ViewKind::kTop},       {"histogram", ViewKind::kHistogram}, {"hist", ViewKind::kHistogram},
-      {"heatmap", ViewKind::kHeat},    {"heat", ViewKind::kHeat},           {"stacks", ViewKind::kStacks},
+      {"", ViewKind::kAuto},        {"stream", ViewKind::kStream},       {"top", ViewKind::kTop},
+      {"table", ViewKind::kTop},    {"histogram", ViewKind::kHistogram}, {"hist", ViewKind::kHistogram},
+      {"heatmap", ViewKind::kHeat}, {"heat", ViewKind::kHeat},           {"stacks", ViewKind::kStacks},
   };
   for (const auto &[known, view] : kViews)
     if (known == name) return view;
@@ -71,7 +71,9 @@ Result<Fd> open_cgroup(const WatchArguments &arguments) {
 }
 
 // Slow or failed ones are single events, not what a table adds up.
-bool slow_rows(const WatchArguments &arguments) { return !arguments.min.empty() || arguments.failed; }
+bool slow_rows(const WatchArguments &arguments) {
+  return !arguments.min.empty() || arguments.failed;
+}
 
 // The view a sensor asks for by what it has: a table of distributions is a
 // histogram, another table a top list, stacks are stacks, and rows are a stream.
@@ -177,7 +179,13 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   bool several = plan.requests.size() > 1;
   for (SensorRequest &request : plan.requests) {
     Declaration declaration = TRY(declaration_of(request.name));
+    if (!request.options.target.empty() && !declaration.needs_target())
+      return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' traces no target", request.name), {},
+                  fmt::format("waggle watch {}", request.name));
     if (several) {
+      if (!arguments.by.empty() || !arguments.sort.empty())
+        return fail(ErrorCode::kMisuse, "several sensors cannot be grouped or sorted together", {},
+                    "watch one, or leave --by and --sort out");
       if (plan.view != ViewKind::kAuto && plan.view != ViewKind::kStream)
         return fail(ErrorCode::kMisuse, "several sensors share one view", {}, "watch one, or use --view stream");
       if (!declaration.events)
@@ -247,7 +255,7 @@ Result<void> read_tables(Session &session, View &view) {
 void say_hooks(Session &session) {
   for (const Session::Member &member : session.members()) {
     if (member.sensor == nullptr) continue;
-    for (const std::string &hook : member.sensor->hooks()) fmt::print(stderr, "{}: {}\n", member.request.name, hook);
+    for (const std::string &hook : member.sensor->hooks()) say(fmt::format("{}: {}", member.request.name, hook));
   }
 }
 
@@ -255,11 +263,11 @@ void say_losses(Session &session, const WatchPlan &plan) {
   for (const Session::Member &member : session.members()) {
     if (member.sensor == nullptr || !member.request.is_asked_for) continue;
     Counts counts = member.events != nullptr ? member.sensor->stream_counts() : member.sensor->table_counts();
-    fmt::print(stderr, "{}\n", loss_line(member.request.name, counts));
+    say(loss_line(member.request.name, counts));
     if (!plan.cost) continue;
     Cost cost = member.sensor->cost();
-    fmt::print(stderr, "{}: {} program runs, {} ns each, {} instructions\n", member.request.name, cost.runs,
-               cost.runs == 0 ? 0 : cost.run_ns / cost.runs, cost.instructions);
+    say(fmt::format("{}: {} program runs, {} ns each, {} instructions", member.request.name, cost.runs,
+                    cost.runs == 0 ? 0 : cost.run_ns / cost.runs, cost.instructions));
   }
 }
 
@@ -273,9 +281,11 @@ int watch(const WatchArguments &arguments) {
   Session session = std::move(*started);
   note_attached();
   for (const Session::Member &member : session.members()) {
-    if (member.sensor == nullptr) fputs(member.error.text().c_str(), stderr);
+    if (member.sensor == nullptr)
+      fputs(member.error.text().c_str(), stderr);
     else
-      for (const std::string &lack : member.sensor->lacks()) fmt::print(stderr, "note: {}: {}\n", member.request.name, lack);
+      for (const std::string &lack : member.sensor->lacks())
+        say(fmt::format("note: {}: {}", member.request.name, lack));
   }
 
   auto shown = [](const Session::Member &member) { return member.sensor != nullptr && member.request.is_asked_for; };
@@ -297,7 +307,8 @@ int watch(const WatchArguments &arguments) {
                            : steady_clock::time_point::max();
   auto show = [&](Session::Member &member, Row row) {
     if (!member.request.is_asked_for) return host.observe(*member.events, row);
-    if (plan.view != ViewKind::kStream || plan.count == 0 || view.rows_shown() < plan.count) view.add(*member.events, row);
+    if (plan.view != ViewKind::kStream || plan.count == 0 || view.rows_shown() < plan.count)
+      view.add(*member.events, row);
   };
   auto enough = [&] { return output.closed() || (plan.count != 0 && view.rows_shown() >= plan.count); };
   auto tick = [&](bool last) {
@@ -352,12 +363,14 @@ std::function<int()> configure_watch(CLI::App &app) {
   view->add_option("--view", a.view, "stream, top, histogram, heatmap or stacks")->type_name("VIEW");
   view->add_option("--by", a.by, "group by these columns")->type_name("COL,...");
   view->add_option("--sort", a.sort, "largest first by this column")->type_name("COL");
-  view->add_option("--top", a.top, "how many groups to show; 0 for all")->type_name("N");
+  view->add_option("--top", a.top, "how many groups to show; 0 for all")->type_name("N")->check(not_negative());
   view->add_option("--columns", a.columns, "these columns; +COL adds one (pid.cmdline, cgroup.container, …)")
       ->type_name("COL,...");
   view->add_option("-i,--interval", a.interval, "print this often (1s)")->type_name("TIME");
   view->add_option("-d,--duration", a.duration, "stop after this time")->type_name("TIME");
-  view->add_option("-c,--count", a.count, "stop after so many rows, or intervals")->type_name("N");
+  view->add_option("-c,--count", a.count, "stop after so many rows, or intervals")
+      ->type_name("N")
+      ->check(not_negative());
   view->add_flag("-T,--timestamps", a.timestamps, "the time before each interval");
   auto *output = app.add_option_group("Output");
   output->add_flag("--json", a.json, "one JSON object a line, raw values");

@@ -4,10 +4,13 @@
  * A path is put together backwards from the file's directory entry, over mounts,
  * as d_path() does, but without its locks: a file that is being renamed may show
  * a mixture of both names.
+ *
+ * A sensor says, before it includes this, whether it tells files apart:
+ *   enum { wg_file_by_inode = true };
  * source: fs/d_path.c prepend_path(); fs/file.c */
 #pragma once
 
-#include <waggle/sensor.bpf.h>
+#include <waggle/in_flight.h>
 
 #define WG_S_IFMT 0170000
 #define WG_S_IFREG 0100000
@@ -59,21 +62,32 @@ struct wg_file_call {
   wg_device device;
   wg_file_op op;
 };
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 16384);
-  __type(key, __u32);
-  __type(value, struct wg_file_call);
-} wg_file_calls SEC(".maps");
+IN_FLIGHT(wg_file_calls, wg_file_call);
+
+/* The file system of an inode. Each read is a helper call of 15 to 30 ns, whatever
+ * its length, so both fields come in one; CO-RE puts them where they are in the copy. */
+static __always_inline void wg_file_system_of(struct wg_file_call *call, struct inode *inode) {
+  enum { kCopied = 128 };
+  struct super_block *super = BPF_CORE_READ(inode, i_sb);
+  __u32 end = bpf_core_field_offset(struct super_block, s_magic) + bpf_core_field_size(struct super_block, s_magic);
+  if (end <= kCopied && bpf_core_field_offset(struct super_block, s_dev) < end) {
+    char bytes[kCopied];
+    const struct super_block *copy = (void *)bytes;
+    bpf_probe_read_kernel(bytes, end, super);
+    call->device = copy->s_dev;
+    call->filesystem = copy->s_magic;
+  } else {
+    call->device = BPF_CORE_READ(super, s_dev);
+    call->filesystem = BPF_CORE_READ(super, s_magic);
+  }
+}
 
 /* Says which file it is, while the call holds it: when the call is over, another
  * thread may have closed it. */
 static __always_inline void wg_file_identify(struct wg_file_call *call, struct file *file, struct inode *inode) {
-  struct super_block *super = BPF_CORE_READ(inode, i_sb);
   call->file = file;
-  call->inode = BPF_CORE_READ(inode, i_ino);
-  call->device = BPF_CORE_READ(super, s_dev);
-  call->filesystem = BPF_CORE_READ(super, s_magic);
+  if (wg_file_by_inode) call->inode = BPF_CORE_READ(inode, i_ino);
+  wg_file_system_of(call, inode);
 }
 /* The same by plain loads: for a file that is the argument of a traced function. */
 static __always_inline void wg_file_identify_typed(struct wg_file_call *call, struct file *file) {
@@ -82,22 +96,6 @@ static __always_inline void wg_file_identify_typed(struct wg_file_call *call, st
   call->inode = inode->i_ino;
   call->device = inode->i_sb->s_dev;
   call->filesystem = inode->i_sb->s_magic;
-}
-
-static __always_inline bool wg_file_call_begin(struct wg_file_call *call) {
-  __u32 tid = bpf_get_current_pid_tgid();
-  call->entered = bpf_ktime_get_ns();
-  return bpf_map_update_elem(&wg_file_calls, &tid, call, BPF_ANY) == 0;
-}
-
-/* False when the call began before the sensor did, or was none of its business. */
-static __always_inline bool wg_file_call_end(struct wg_file_call *call) {
-  __u32 tid = bpf_get_current_pid_tgid();
-  struct wg_file_call *found = bpf_map_lookup_elem(&wg_file_calls, &tid);
-  if (!found) return false;
-  *call = *found;
-  bpf_map_delete_elem(&wg_file_calls, &tid);
-  return true;
 }
 
 /* Files without a name (pipes, sockets) are called by their type. */
@@ -213,6 +211,7 @@ __noinline __u64 wg_file_row_of(__u32 slot, __u64 now, long result) {
   if (!room) return 0;
   struct wg_file_row *row = &room->row;
   struct wg_file_call *call = &room->call;
+  struct file *file = call->file;
   __u64 id = bpf_get_current_pid_tgid();
   bool moves = call->op == WG_READ || call->op == WG_WRITE;
   long moved = moves && result > 0 ? result : 0;
@@ -220,7 +219,7 @@ __noinline __u64 wg_file_row_of(__u32 slot, __u64 now, long result) {
   row->latency = now - call->entered;
   row->bytes = moved;
   row->offset = wg_file_position(call, moved);
-  row->inode = call->inode;
+  row->inode = call->inode ?: BPF_CORE_READ(file, f_inode, i_ino);
   row->filesystem = call->filesystem;
   row->cgroup = bpf_get_current_cgroup_id();
   row->device = call->device;
@@ -229,7 +228,7 @@ __noinline __u64 wg_file_row_of(__u32 slot, __u64 now, long result) {
   row->errno = result < 0 ? -result : 0;
   bpf_get_current_comm(row->comm, sizeof(row->comm));
   row->op = call->op;
-  long path_bytes = wg_file_path(room, call->file);
+  long path_bytes = wg_file_path(room, file);
   return WG_CUT(wg_file_row, path, path_bytes > 0 ? path_bytes : 0);
 }
 

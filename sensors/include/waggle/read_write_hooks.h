@@ -20,9 +20,11 @@ enum { WG_SLOT_READ, WG_SLOT_WRITE, WG_SLOT_READV, WG_SLOT_WRITEV, WG_SLOT_SENDF
 /* The position is either `position`, or where the file says after the call. */
 static __always_inline int fd_began(__u32 fd, wg_file_op op, bool positioned, __u64 position) {
   struct file *file = wg_file_of(fd);
-  if (!file) return 0;
   struct inode *inode = BPF_CORE_READ(file, f_inode);
-  if (!file_followed(BPF_CORE_READ(inode, i_mode))) return 0;
+  if (!file || !file_followed(BPF_CORE_READ(inode, i_mode))) {
+    wg_file_calls_skip();
+    return 0;
+  }
   struct wg_file_call call = {.op = op, .position = position};
   if (!positioned) call.position_after = (void *)file + bpf_core_field_offset(struct file, f_pos);
   wg_file_identify(&call, file, inode);
@@ -38,17 +40,20 @@ static __always_inline int fd_began_at(__u32 fd, wg_file_op op, const void *posi
 
 /* The position is the fourth argument, behind a pointer that 5.10 does not let a
  * program read from its context: file_ended() reads it when it needs it. */
-#define WG_FUNCTION(function, file_op, slot)                         \
-  HOOK(1, "fentry/" #function)                                       \
-  int BPF_PROG(enter_##function, struct file *file) {                \
-    if (!file_followed(file->f_inode->i_mode)) return 0;             \
-    struct wg_file_call call = {.op = file_op};                      \
-    wg_file_identify_typed(&call, file);                             \
-    return file_began(&call);                                        \
-  }                                                                  \
-  HOOK(1, "fexit/" #function)                                        \
-  int leave_##function(__u64 *ctx) {                                 \
-    return file_ended(ctx[WG_ARGUMENTS_##function], slot, &ctx[3]);  \
+#define WG_FUNCTION(function, file_op, slot)                        \
+  HOOK(1, "fentry/" #function)                                      \
+  int BPF_PROG(enter_##function, struct file *file) {               \
+    if (!file_followed(file->f_inode->i_mode)) {                    \
+      wg_file_calls_skip();                                         \
+      return 0;                                                     \
+    }                                                               \
+    struct wg_file_call call = {.op = file_op};                     \
+    wg_file_identify_typed(&call, file);                            \
+    return file_began(&call);                                       \
+  }                                                                 \
+  HOOK(1, "fexit/" #function)                                       \
+  int leave_##function(__u64 *ctx) {                                \
+    return file_ended(ctx[WG_ARGUMENTS_##function], slot, &ctx[3]); \
   }
 /* The result comes after the arguments. */
 #define WG_ARGUMENTS_vfs_read 4

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,8 +59,7 @@ void count_operations(const std::string &where, const std::string &filesystem, c
   Operations done = use_files(where, scaled(50, 10));
   uint64_t took = now_ns() - began;
   Seen seen = watch.stop();
-  std::vector<Json> rows = rows_where(seen.rows, "filesystem", filesystem);
-  if (!device.empty()) rows = rows_where(rows, "device", device);
+  std::vector<Json> rows = rows_where(rows_where(seen.rows, "filesystem", filesystem), "device", device);
   struct {
     const char *op;
     uint64_t calls, bytes;
@@ -90,11 +90,16 @@ std::string new_tmpfs() {
   return where;
 }
 
-void fs_tmpfs() {
-  std::string where = new_tmpfs();
+// As waggle names a file system that no disk is behind: its device number.
+std::string device_of(const std::string &where) {
   struct stat status = {};
   must(stat(where.c_str(), &status), "stat");
-  count_operations(where, "tmpfs", fmt::format("{}:{}", status.st_dev >> 8 & 0xfff, status.st_dev & 0xff));
+  return fmt::format("{}:{}", major(status.st_dev), minor(status.st_dev));
+}
+
+void fs_tmpfs() {
+  std::string where = new_tmpfs();
+  count_operations(where, "tmpfs", device_of(where));
 }
 
 void fs_on_loop(const char *type, uint64_t bytes) {
@@ -111,7 +116,7 @@ void fs_overlay() {
   for (const char *part : {"lower", "upper", "work"}) mkdir((base + "/" + part).c_str(), 0755);
   std::string where = folder() + "/overlay";
   mount_at("overlay", where, "overlay", fmt::format("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work", base));
-  count_operations(where, "overlay", "");
+  count_operations(where, "overlay", device_of(where));
 }
 
 }  // namespace

@@ -1,0 +1,76 @@
+/* Calls that have begun and not returned, by thread.
+ *
+ * A thread's call lies in the slot of an array that the low bits of its id name:
+ * an array is read without calling a helper, a hash map takes three locks from
+ * begin to end. When the slot is another thread's, the call goes to a hash map
+ * after all. IN_FLIGHT(name, call) declares both and
+ *   bool name_begin(call)  false when there is no room: count the event as lost
+ *   void name_skip()       this call is not followed; so that its return does not
+ *                          end an older one, whose own return the kernel missed
+ *   bool name_end(call)    takes the call; false when it was skipped, or began
+ *                          before the sensor did
+ * Two threads that take one slot in the same few nanoseconds may write into each
+ * other's call, and one of them is then not seen to return: ids that differ by a
+ * multiple of 16,384 are rarely that near in time, and a lock would cost them all. */
+#pragma once
+
+#include <waggle/sensor.bpf.h>
+
+#define WG_SLOTS 16384
+
+#define IN_FLIGHT(name, call_type)                                                     \
+  struct name##_slot {                                                                 \
+    __u64 tid; /* 0: free */                                                           \
+    struct call_type call;                                                             \
+  };                                                                                   \
+  struct {                                                                             \
+    __uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+    __uint(max_entries, WG_SLOTS);                                                     \
+    __type(key, __u32);                                                                \
+    __type(value, struct name##_slot);                                                 \
+  } name##_slots SEC(".maps");                                                         \
+  struct {                                                                             \
+    __uint(type, BPF_MAP_TYPE_HASH);                                                   \
+    __uint(max_entries, 4096);                                                         \
+    __type(key, __u32);                                                                \
+    __type(value, struct call_type);                                                   \
+  } name##_elsewhere SEC(".maps");                                                     \
+  /* Whether a call ever went there. */                                                \
+  volatile bool name##_collided = false;                                               \
+                                                                                       \
+  static __always_inline struct name##_slot *name##_slot_of(__u32 tid) {               \
+    __u32 index = tid & (WG_SLOTS - 1);                                                \
+    return bpf_map_lookup_elem(&name##_slots, &index);                                 \
+  }                                                                                    \
+  static __always_inline bool name##_begin(const struct call_type *call) {             \
+    __u32 tid = bpf_get_current_pid_tgid();                                            \
+    struct name##_slot *slot = name##_slot_of(tid);                                    \
+    if (slot && (!slot->tid || slot->tid == tid)) {                                    \
+      slot->call = *call;                                                              \
+      slot->tid = tid;                                                                 \
+      return true;                                                                     \
+    }                                                                                  \
+    name##_collided = true;                                                            \
+    return bpf_map_update_elem(&name##_elsewhere, &tid, call, BPF_ANY) == 0;           \
+  }                                                                                    \
+  static __always_inline void name##_skip(void) {                                      \
+    __u32 tid = bpf_get_current_pid_tgid();                                            \
+    struct name##_slot *slot = name##_slot_of(tid);                                    \
+    if (slot && slot->tid == tid) slot->tid = 0;                                       \
+    if (name##_collided) bpf_map_delete_elem(&name##_elsewhere, &tid);                 \
+  }                                                                                    \
+  static __always_inline bool name##_end(struct call_type *call) {                     \
+    __u32 tid = bpf_get_current_pid_tgid();                                            \
+    struct name##_slot *slot = name##_slot_of(tid);                                    \
+    if (slot && slot->tid == tid) {                                                    \
+      *call = slot->call;                                                              \
+      slot->tid = 0;                                                                   \
+      return true;                                                                     \
+    }                                                                                  \
+    if (!name##_collided) return false;                                                \
+    struct call_type *found = bpf_map_lookup_elem(&name##_elsewhere, &tid);            \
+    if (!found) return false;                                                          \
+    *call = *found;                                                                    \
+    bpf_map_delete_elem(&name##_elsewhere, &tid);                                      \
+    return true;                                                                       \
+  }
