@@ -62,7 +62,7 @@ std::vector<DrillColumn> drill_columns(const Aggregate &groups, size_t sort, con
     }
     for (auto [name, share] : {std::pair{"p50", 0.5}, {"p99", 0.99}})
       add(fmt::format("{} {}", measure.name, name),
-          [slot, share](const Group &group) { return quantile_text(group.distributions[slot], share); });
+          [slot, share = share](const Group &group) { return quantile_text(group.distributions[slot], share); });
     add(measure.name + " max",
         [slot](const Group &group) { return duration_text(static_cast<double>(group.distributions[slot].most)); });
   }

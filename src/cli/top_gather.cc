@@ -170,8 +170,10 @@ void TopGatherer::use(Session session) {
       state.why = member.error.why.empty() ? member.error.what : member.error.why;
     else
       for (const std::string &lack : member.sensor->lacks()) state.why += (state.why.empty() ? "" : "; ") + lack;
-    if (member.events != nullptr)
-      kept_[state.name] = {std::make_unique<Aggregate>(*member.events, groups_of(*member.events)), started_};
+    if (member.events == nullptr) continue;
+    Kept &kept = kept_[state.name];
+    kept.groups = std::make_unique<Aggregate>(*member.events, groups_of(*member.events));
+    kept.since = started_;
   }
 }
 
@@ -239,8 +241,8 @@ std::optional<TopGatherer::Gathered> TopGatherer::gathered(std::string_view sens
   Batch rows(schema);
   if (Result<void> read = member->sensor->read_table(rows); !read) return std::nullopt;
   Kept &kept = kept_[member->request.name];
-  if (kept.groups == nullptr) kept = {std::make_unique<Aggregate>(schema, groups_of(schema)), started_};
-  kept.groups->clear();
+  kept.groups = std::make_unique<Aggregate>(schema, groups_of(schema));
+  kept.since = started_;
   for (size_t i = 0; i < rows.rows(); i++) kept.groups->add(rows.row(i), renderer_);
   return Gathered{&schema, kept.groups.get(), summary, kept.since,
                   rows.rows() > member->sensor->table_capacity() / 4 * 3};

@@ -260,7 +260,7 @@ std::vector<Line> disk_lines(const Frame &frame) {
     }
     const HostRates::Disk &rates = disk.rates;
     bool known = s.seconds > 0;
-    auto text = [&](std::string value) { return known ? value : std::string(kUnknown); };
+    auto text = [&](const std::string &value) { return known ? value : std::string(kUnknown); };
     Line line = named_line(rates.name);
     line.right(text(fmt::format("{:.0f}%", rates.busy_percent)), 6, style_of(rates.busy_percent, kDiskBusy))
         .right(text(rate_text(rates.reads_per_s)), 9)
@@ -379,6 +379,7 @@ std::vector<Line> tcp_lines(const Frame &frame) {
 std::vector<Line> remote_lines(const Frame &frame) {
   const TopSnapshot &s = frame.snapshot;
   std::vector<Line> lines;
+  lines.reserve(s.remotes.size());
   for (const TopSnapshot::Remote &remote : s.remotes)
     lines.push_back(
         Facts(indented(), frame.columns)
@@ -412,6 +413,7 @@ std::vector<Line> network_lines(const Frame &frame) {
     return a->received_bytes_per_s + a->sent_bytes_per_s > b->received_bytes_per_s + b->sent_bytes_per_s;
   });
   std::vector<Line> lines;
+  lines.reserve(busy.size());
   for (const HostRates::Network *network : busy)
     lines.push_back(
         Facts(subtitle(network->name), frame.columns)
@@ -451,7 +453,7 @@ std::vector<Line> process_lines(const Frame &frame) {
       return bytes && s.seconds > 0 ? bytes_rate_text(static_cast<double>(*bytes) / s.seconds) : std::string(kUnknown);
     };
     bool ended = process->pid == 0;
-    auto of_living = [&](std::string text) { return ended ? std::string(kUnknown) : text; };
+    auto of_living = [&](const std::string &text) { return ended ? std::string(kUnknown) : text; };
     Line line = named_line(of_living(std::to_string(process->pid)));
     line.right(percent_or_unknown(frame, process->cpu_percent), kCpu, style_if(process->cpu_percent >= 90))
         .right(of_living(bytes_text(static_cast<double>(process->resident_bytes))), kMemory)
