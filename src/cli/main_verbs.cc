@@ -143,6 +143,10 @@ CLI::Validator not_negative() {
       [](std::string &number) { return number.starts_with("-") ? fmt::format("'{}' is negative", number) : ""; }, "");
 }
 
+CLI::Validator not_empty() {
+  return CLI::Validator([](std::string &value) { return value.empty() ? "its value is empty" : ""; }, "");
+}
+
 std::vector<const CLI::Option *> all_options_of(const CLI::App &app) {
   std::vector<const CLI::Option *> options;
   for (const CLI::Option *option : app.get_options())

@@ -41,6 +41,8 @@ void say(std::string_view line);
 
 // For numbers: CLI11 reads -1 as the largest one there is.
 CLI::Validator not_negative();
+// For texts: an empty one is an error.
+CLI::Validator not_empty();
 
 // The options of a verb, those in its groups too, without the groups' own --help.
 std::vector<const CLI::Option *> all_options_of(const CLI::App &app);

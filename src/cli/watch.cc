@@ -379,6 +379,10 @@ std::function<int()> configure_watch(CLI::App &app) {
   output->add_flag("--cost", a.cost, "what watching cost, at the end");
   output->add_option("--ring", a.ring, "size of the ring buffer (8MiB), a power of two")->type_name("SIZE");
   output->add_flag("-v,--verbose", a.verbose, "say which hooks are used");
+  // An empty value is a variable that was not set, not an option that was left out.
+  for (CLI::App *group : {filter, view, output})
+    for (CLI::Option *option : group->get_options())
+      if (option->get_expected_max() > 0) option->check(not_empty());
   return [arguments] { return watch(*arguments); };
 }
 
