@@ -39,9 +39,9 @@ SensorRequest events_of(std::string name, size_t ring_bytes) {
   return request;
 }
 
-uint64_t monotonic_ns() {
+uint64_t clock_ns(clockid_t clock) {
   timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
@@ -108,6 +108,26 @@ std::vector<Field> groups_of(const Schema &schema) {
 
 }  // namespace
 
+namespace {
+
+// Of a first look there are no rates: the processes alone.
+std::vector<HostRates::Process> listed_processes(const TopSnapshot &snapshot, const HostStats &now) {
+  if (snapshot.seconds > 0) return snapshot.rates.processes;
+  std::vector<HostRates::Process> list;
+  list.reserve(now.processes.size());
+  for (const HostStats::Process &process : now.processes) {
+    HostRates::Process &rates = list.emplace_back();
+    rates.pid = process.pid;
+    rates.comm = process.comm;
+    rates.state = process.state;
+    rates.threads = process.threads;
+    rates.resident_bytes = process.resident_bytes;
+  }
+  return list;
+}
+
+}  // namespace
+
 // Events of the interval that runs, counted as they come.
 struct TopGatherer::Tallies {
   struct TcpOfProcess {
@@ -158,7 +178,7 @@ void TopGatherer::expect_sensors() {
 
 void TopGatherer::use(Session session) {
   session_ = std::make_unique<Session>(std::move(session));
-  sensors_since_ns_ = monotonic_ns();
+  sensors_since_ns_ = clock_ns(CLOCK_MONOTONIC);
   started_ = clock_now();
   sensors_.clear();
   for (Session::Member &member : session_->members()) {
@@ -175,6 +195,13 @@ void TopGatherer::use(Session session) {
     kept.groups = std::make_unique<Aggregate>(*member.events, groups_of(*member.events));
     kept.since = started_;
   }
+  // Sensors were attached one after the other, some of them a while ago: what they
+  // have seen until now is of no interval.
+  drain();
+  TopSnapshot ignored;
+  tell_told(ignored);
+  *tallies_ = Tallies();
+  sensors_since_ns_ = clock_ns(CLOCK_MONOTONIC);
 }
 
 void TopGatherer::do_without(const Error &reason) {
@@ -251,6 +278,8 @@ std::optional<TopGatherer::Gathered> TopGatherer::gathered(std::string_view sens
 // --- one interval ---------------------------------------------------------------
 
 Result<TopSnapshot> TopGatherer::look(bool all_io) {
+  // Before the processes: one born while they are read may be in this list.
+  uint64_t boot_ns = clock_ns(CLOCK_BOOTTIME);
   HostStats now = TRY(read_host_stats());
   TopSnapshot snapshot;
   utsname names = {};
@@ -259,9 +288,7 @@ Result<TopSnapshot> TopGatherer::look(bool all_io) {
   snapshot.kernel = std::string(names.sysname) + " " + names.release;
   snapshot.clock = clock_now();
   snapshot.time = utc_now();
-  timespec boot = {};
-  clock_gettime(CLOCK_BOOTTIME, &boot);
-  snapshot.uptime_s = static_cast<uint64_t>(boot.tv_sec);
+  snapshot.uptime_s = boot_ns / 1'000'000'000;
   snapshot.cpus = now.kernel.cpus.size();
   snapshot.load = now.load;
   snapshot.memory = now.memory;
@@ -272,19 +299,10 @@ Result<TopSnapshot> TopGatherer::look(bool all_io) {
 
   if (session_ != nullptr) {
     drain();
-    uint64_t when_ns = monotonic_ns();
+    uint64_t when_ns = clock_ns(CLOCK_MONOTONIC);
     snapshot.sensor_seconds = static_cast<double>(when_ns - sensors_since_ns_) / 1e9;
     sensors_since_ns_ = when_ns;
-    tell_run_queue(snapshot);
-    count_samples();
-    count_requests();
-    tell_files(snapshot);
-    tell_filesystems(snapshot);
-    tell_paths(snapshot);
-    tell_connects(snapshot);
-    tell_drops(snapshot);
-    tell_events(snapshot);
-    tell_opens(snapshot);
+    tell_told(snapshot);
   }
   tell_sensors(snapshot);
   tell_disks(snapshot);
@@ -292,7 +310,22 @@ Result<TopSnapshot> TopGatherer::look(bool all_io) {
   name_commands(snapshot);
   *tallies_ = Tallies();
   before_ = std::move(now);
+  looked_boot_ns_ = boot_ns;
   return snapshot;
+}
+
+// All that sensors have told since the last call.
+void TopGatherer::tell_told(TopSnapshot &snapshot) {
+  tell_run_queue(snapshot);
+  count_samples();
+  count_requests();
+  tell_files(snapshot);
+  tell_filesystems(snapshot);
+  tell_paths(snapshot);
+  tell_connects(snapshot);
+  tell_drops(snapshot);
+  tell_events(snapshot);
+  tell_opens(snapshot);
 }
 
 // The rows of a table that changed in the interval. A table that cannot be read now
@@ -525,7 +558,7 @@ void TopGatherer::tell_processes(TopSnapshot &snapshot, const HostStats &now, bo
   std::unordered_map<int32_t, const HostStats::Process *> readings;
   for (const HostStats::Process &process : now.processes) readings[process.pid] = &process;
   bool asked = running("tcp_close") != nullptr;
-  for (const HostRates::Process &rates : snapshot.rates.processes) {
+  for (const HostRates::Process &rates : listed_processes(snapshot, now)) {
     TopSnapshot::Process &process = snapshot.processes.emplace_back();
     process.pid = rates.pid;
     process.comm = rates.comm;
@@ -537,7 +570,7 @@ void TopGatherer::tell_processes(TopSnapshot &snapshot, const HostStats &now, bo
       auto tcp = tallies_->tcp.find(static_cast<uint32_t>(rates.pid));
       process.tcp_bytes = tcp == tallies_->tcp.end() ? 0 : tcp->second.bytes;
     }
-    tell_io(process, *readings.at(rates.pid), snapshot.seconds == 0, all_io);
+    tell_io(process, *readings.at(rates.pid), all_io);
   }
   std::erase_if(io_, [&](const auto &known) { return !readings.contains(known.first); });
 
@@ -564,7 +597,7 @@ void TopGatherer::tell_processes(TopSnapshot &snapshot, const HostStats &now, bo
   }
 }
 
-void TopGatherer::tell_io(TopSnapshot::Process &process, const HostStats::Process &now, bool is_first, bool all_io) {
+void TopGatherer::tell_io(TopSnapshot::Process &process, const HostStats::Process &now, bool all_io) {
   auto known = io_.find(now.pid);
   if (known != io_.end() && known->second.start_boot_ns != now.start_boot_ns) {
     io_.erase(known);
@@ -582,7 +615,7 @@ void TopGatherer::tell_io(TopSnapshot::Process &process, const HostStats::Proces
   if (known != io_.end()) {
     process.read_bytes = io->read_bytes - std::min(io->read_bytes, known->second.read_bytes);
     process.written_bytes = io->written_bytes - std::min(io->written_bytes, known->second.written_bytes);
-  } else if (!is_first) {
+  } else if (looked_boot_ns_ != 0 && now.start_boot_ns >= looked_boot_ns_) {
     // Born in the interval: all that it did was in it.
     process.read_bytes = io->read_bytes;
     process.written_bytes = io->written_bytes;

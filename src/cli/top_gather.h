@@ -75,6 +75,7 @@ class TopGatherer {
   Session::Member *running(std::string_view sensor);
   void visit_event(Session::Member &member, Row row);
   std::optional<Batch> changes_of(std::string_view sensor);
+  void tell_told(TopSnapshot &snapshot);
   void tell_run_queue(TopSnapshot &snapshot);
   void count_samples();
   void count_requests();
@@ -88,7 +89,7 @@ class TopGatherer {
   void tell_opens(TopSnapshot &snapshot);
   void tell_disks(TopSnapshot &snapshot);
   void tell_processes(TopSnapshot &snapshot, const HostStats &now, bool all_io);
-  void tell_io(TopSnapshot::Process &process, const HostStats::Process &now, bool is_first, bool all_io);
+  void tell_io(TopSnapshot::Process &process, const HostStats::Process &now, bool all_io);
   void name_commands(TopSnapshot &snapshot);
 
   Host host_;
@@ -98,6 +99,7 @@ class TopGatherer {
   std::unordered_map<std::string, Kept> kept_;  // by sensor
   std::unique_ptr<Tallies> tallies_;            // of the interval that runs
   HostStats before_;                            // the last reading; when_ns 0: none yet
+  uint64_t looked_boot_ns_ = 0;                 // CLOCK_BOOTTIME of it
   uint64_t sensors_since_ns_ = 0;               // CLOCK_MONOTONIC
   std::string started_;                         // the wall clock when the sensors did
   Counts opens_before_;
