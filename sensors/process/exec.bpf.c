@@ -112,19 +112,21 @@ int BPF_PROG(exec_started, struct task_struct *task, pid_t old_pid, struct linux
  * it, and the caller had not either. */
 static __always_inline void gather_arguments(struct exec_row *row, const char *const *argv) {
   __u64 bytes = 0;
-  bool ended = false, missing = false;
+  bool ended = false;
+  /* Negative once a length was: a test in the loop would double what is verified. */
+  long lengths = 0;
   for (int i = 0; i < ARGUMENTS_MOST; i++) {
     const char *argument = NULL;
     ended = !bpf_probe_read_user(&argument, sizeof(argument), &argv[i]) && !argument;
     if (!argument) break;
     long length = bpf_probe_read_user_str(row->argv + (bytes & (ARGV_BYTES - 1)), ARGV_BYTES, argument);
     /* 8678ea06852c (6.2): before, the length of an empty string is 0 instead of 1. */
-    missing |= length < 0;
+    lengths |= length;
     bytes += length < 1 ? 1 : length;
     if (bytes >= ARGV_BYTES) break;
   }
   row->args_bytes = bytes > ARGV_BYTES ? ARGV_BYTES : bytes;
-  row->args_cut = missing || !ended;
+  row->args_cut = lengths < 0 || !ended;
 }
 
 static __always_inline int leave(long result) {
