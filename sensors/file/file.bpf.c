@@ -66,7 +66,7 @@ static __always_inline int file_ended(long result, __u32 slot, const void *posit
   struct wg_file_call call;
   if (!wg_file_calls_end(&call)) return 0;
   __u64 now = bpf_ktime_get_ns();
-  bool wanted = wg_task_wanted();
+  bool wanted = wg_file_wanted();
   if (file_counted(wanted)) count(&call, result, now - call.entered);
   if (now - call.entered < param_min || !file_produced(wanted)) return 0;
   WG_FILE_SUBMIT(file, &call, slot, now, result, position);

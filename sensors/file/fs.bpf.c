@@ -58,7 +58,7 @@ static __always_inline void count(const struct wg_file_call *call, long result, 
 
 static __always_inline int tell(const struct wg_file_call *call, long result, __u64 now, __u32 slot,
                                 const void *position) {
-  bool wanted = wg_task_wanted();
+  bool wanted = wg_file_wanted();
   if (fs_counted(wanted)) count(call, result, now - call->entered);
   if (now - call->entered < param_min || !fs_produced(wanted)) return 0;
   WG_FILE_SUBMIT(fs, call, slot, now, result, position);

@@ -12,6 +12,14 @@
 
 #include <waggle/in_flight.h>
 
+/* For a reader that reads files itself: what it does would be most of what it sees
+ * on an idle host, and each look at /proc makes inodes, and rows, anew. */
+PARAM(wg_pid, except, "all but this process") = 0;
+
+static __always_inline bool wg_file_wanted(void) {
+  return !(param_except && bpf_get_current_pid_tgid() >> 32 == param_except) && wg_task_wanted();
+}
+
 #define WG_S_IFMT 0170000
 #define WG_S_IFREG 0100000
 
