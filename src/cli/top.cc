@@ -1,6 +1,7 @@
 // waggle top: the whole host on one screen, or as text or JSON once an interval.
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -86,6 +87,8 @@ void take(TopGatherer &gatherer, Result<Session> started) {
   if (started) {
     gatherer.use(std::move(*started));
     note_attached();
+    // Loading has read the kernel's types and thrown most of them away again.
+    malloc_trim(0);
   } else {
     gatherer.do_without(started.error());
   }
@@ -402,6 +405,9 @@ void LiveTop::refresh_drill() {
   std::optional<TopGatherer::Gathered> gathered = gatherer_.gathered(drill_->sensor);
   if (!gathered) return;
   drill_->groups = gathered->groups;
+  // Of events, how many there were comes before how large.
+  if (!drill_->sort && gathered->schema->shape == Shape::kStream)
+    drill_->sort = gathered->groups->find_measure("count");
   drill_->summary = gathered->summary;
   drill_->since = gathered->since;
   drill_->forgets_idle = gathered->forgets_idle;

@@ -20,6 +20,7 @@ struct DrillColumn {
   std::string heading;
   size_t width = 0;
   bool right = false, keep_end = false, sorted = false;
+  int rank = 0;  // where room is short, the highest go first; labels, 0, stay
   std::function<std::string(const Group &)> text;
 };
 
@@ -44,37 +45,46 @@ std::vector<DrillColumn> drill_columns(const Aggregate &groups, size_t sort, con
     }
     // A part of the key that nobody asked for is the same everywhere.
     if (!any) continue;
-    column.width = std::min(column.width, std::max<size_t>(16, columns / 2));
+    column.width = std::min(column.width, std::max<size_t>(16, columns / 3));
     column.keep_end = field.column->kind == Kind::kPath;
     column.text = [i](const Group &group) { return group.labels[i]; };
     all.push_back(std::move(column));
   }
+  // Measures need room, too; what a row is about comes first among its labels.
+  size_t labels = 0;
+  for (const DrillColumn &column : all) labels += column.width + 2;
+  while (labels > columns / 3 * 2 && all.size() > 2) {
+    labels -= all.back().width + 2;
+    all.pop_back();
+  }
   for (size_t i = 0; i < groups.measures().size(); i++) {
     const Measure &measure = groups.measures()[i];
     size_t slot = groups.slot(i);
-    auto add = [&](std::string heading, std::function<std::string(const Group &)> text) {
+    auto add = [&](std::string heading, int rank, std::function<std::string(const Group &)> text) {
       size_t width = std::max<size_t>(8, columns_of(heading));
-      all.push_back({std::move(heading), width, true, false, i == sort, std::move(text)});
+      all.push_back({std::move(heading), width, true, false, i == sort, i == sort ? 1 : rank, std::move(text)});
     };
     if (!measure.is_distribution()) {
-      add(measure.name, [&measure, slot](const Group &group) { return amount_text(measure, group.sums[slot]); });
+      add(measure.name, 3, [&measure, slot](const Group &group) { return amount_text(measure, group.sums[slot]); });
       continue;
     }
-    for (auto [name, share] : {std::pair{"p50", 0.5}, {"p99", 0.99}})
-      add(fmt::format("{} {}", measure.name, name),
-          [slot, share = share](const Group &group) { return quantile_text(group.distributions[slot], share); });
-    add(measure.name + " max",
+    auto quantile = [slot](double share) {
+      return [slot, share](const Group &group) { return quantile_text(group.distributions[slot], share); };
+    };
+    add(measure.name + " p50", 5, quantile(0.5));
+    add(measure.name + " p99", 2, quantile(0.99));
+    add(measure.name + " max", 4,
         [slot](const Group &group) { return duration_text(static_cast<double>(group.distributions[slot].most)); });
   }
-  // What does not fit is left out from the right; the measure sorted by stays.
   size_t used = 0;
   for (const DrillColumn &column : all) used += column.width + 2;
-  while (used > columns + 2 && all.size() > 1) {
-    auto victim = std::find_if(all.rbegin(), all.rend(),
-                               [](const DrillColumn &column) { return column.right && !column.sorted; });
-    if (victim == all.rend()) break;
+  while (used > columns + 2) {
+    auto victim = all.begin();
+    for (auto each = all.begin(); each != all.end(); ++each)
+      if (each->rank >= victim->rank) victim = each;
+    if (victim->rank <= 1) break;
     used -= victim->width + 2;
-    all.erase(std::next(victim).base());
+    all.erase(victim);
   }
   return all;
 }
@@ -158,7 +168,7 @@ std::vector<Line> top_help(const TopSnapshot &snapshot, size_t rows, size_t colu
       "READ, WRITTEN of a process: from and to storage. TCP: bytes of connections",
       "that ended in the interval; what open ones carry is not known.",
       "TCP accepts, established, resets and devices: this network namespace only.",
-      "Opens and file systems: waggle's own reading of /proc among them.",
+      "Opens count waggle's own of /proc, some 3 for each process; FILES do not.",
   };
   std::vector<Line> lines;
   auto add = [&](Line line) { lines.push_back(std::move(line)); };

@@ -93,15 +93,36 @@ bool slower(const Histogram &a, const Histogram &b) {
 }
 
 // What the rows of a table are grouped by when somebody looks into a sensor: its
-// key. Of an event: the names in it, not its numbers.
-std::vector<Field> groups_of(const Schema &schema) {
+// key. A name that comes with the value says more than an inode's number, and a
+// process's name more than its pid.
+std::vector<Field> groups_of_table(const Schema &schema) {
+  std::vector<Field> by, rest;
+  for (const Field &field : all_fields(schema)) {
+    if (field.column->is_text() && field.column->role == Role::kValue) by.push_back(field);
+  }
+  bool named = !by.empty();
+  for (const Field &field : all_fields(schema)) {
+    const Column &column = *field.column;
+    if (column.role != Role::kKey || (named && column.kind == Kind::kInode)) continue;
+    // Where it is comes after what was done, and by whom.
+    bool place = named && (column.kind == Kind::kFilesystem || column.kind == Kind::kDevice);
+    (place ? rest : by).push_back(field);
+    if (column.kind == Kind::kPid && schema.first_of(Kind::kComm) == nullptr)
+      by.push_back({&column, Follow::kComm, "comm", nullptr});
+  }
+  by.insert(by.end(), rest.begin(), rest.end());
+  return by;
+}
+
+// The same of an event: the names in it, not its numbers.
+std::vector<Field> groups_of_events(const Schema &schema) {
   std::vector<Field> by;
   for (const Field &field : all_fields(schema)) {
     const Column &column = *field.column;
     bool names = column.kind == Kind::kComm || column.kind == Kind::kPath || column.kind == Kind::kErrno ||
                  column.kind == Kind::kSignal || column.name == "remote" || column.name == "code" ||
                  column.name == "direction" || column.name == "thread";
-    if (schema.shape == Shape::kTable ? column.role == Role::kKey : names) by.push_back(field);
+    if (names) by.push_back(field);
   }
   return by;
 }
@@ -154,7 +175,12 @@ std::vector<SensorRequest> TopGatherer::requests() {
   std::vector<SensorRequest> wanted;
   // Those that take longest to verify come first: they are loaded side by side.
   wanted.push_back(events_of("exec", kExecRingBytes));
-  for (const char *name : {"file", "fs", "block", "runq"}) wanted.push_back(table_of(name));
+  for (const char *name : {"file", "fs"}) {
+    wanted.push_back(table_of(name));
+    // Reading /proc once an interval would be the slowest there is on an idle host.
+    wanted.back().options.parameters.emplace_back("except", std::to_string(getpid()));
+  }
+  for (const char *name : {"block", "runq"}) wanted.push_back(table_of(name));
   wanted.push_back(table_of("cpu"));
   wanted.back().options.parameters.emplace_back("hz", std::to_string(kSamplesHz));
   for (const char *name : {"tcp_connect", "tcp_retransmit", "tcp_rtt", "drop"}) wanted.push_back(table_of(name));
@@ -192,7 +218,7 @@ void TopGatherer::use(Session session) {
       for (const std::string &lack : member.sensor->lacks()) state.why += (state.why.empty() ? "" : "; ") + lack;
     if (member.events == nullptr) continue;
     Kept &kept = kept_[state.name];
-    kept.groups = std::make_unique<Aggregate>(*member.events, groups_of(*member.events));
+    kept.groups = std::make_unique<Aggregate>(*member.events, groups_of_events(*member.events));
     kept.since = started_;
   }
   // Sensors were attached one after the other, some of them a while ago: what they
@@ -268,7 +294,7 @@ std::optional<TopGatherer::Gathered> TopGatherer::gathered(std::string_view sens
   Batch rows(schema);
   if (Result<void> read = member->sensor->read_table(rows); !read) return std::nullopt;
   Kept &kept = kept_[member->request.name];
-  kept.groups = std::make_unique<Aggregate>(schema, groups_of(schema));
+  kept.groups = std::make_unique<Aggregate>(schema, groups_of_table(schema));
   kept.since = started_;
   for (size_t i = 0; i < rows.rows(); i++) kept.groups->add(rows.row(i), renderer_);
   return Gathered{&schema, kept.groups.get(), summary, kept.since,
@@ -393,10 +419,7 @@ void TopGatherer::tell_files(TopSnapshot &snapshot) {
     Row row;
   };
   std::vector<Candidate> rows;
-  // Reading /proc once an interval would be the slowest there is on an idle host.
-  auto self = static_cast<uint64_t>(getpid());
   for (size_t i = 0; i < file->rows(); i++) {
-    if (pid != nullptr && number(pid, file->row(i)) == self) continue;
     Histogram here = waits(latency, file->row(i));
     rows.push_back({here.quantile(0.99), here.sum, here, file->row(i)});
   }
