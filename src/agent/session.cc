@@ -46,7 +46,8 @@ void start_member(Session::Member &member) {
 
 Result<Session> Session::start(std::vector<SensorRequest> requests) {
   Session session;
-  for (SensorRequest &request : requests) session.members_.push_back({std::move(request), nullptr, {}, nullptr, nullptr});
+  for (SensorRequest &request : requests)
+    session.members_.push_back({std::move(request), nullptr, {}, nullptr, nullptr});
 
   KernelBtfLease lease;
   // Verification is the kernel's work on our time: it uses every CPU there is.
@@ -134,9 +135,7 @@ bool Session::wait(steady_clock::time_point deadline, int extra_fd) {
     watched_extra_ = extra_fd;
   }
   auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-  auto timeout = [&](milliseconds most) {
-    return static_cast<int>(std::clamp(left, milliseconds{0}, most).count());
-  };
+  auto timeout = [&](milliseconds most) { return static_cast<int>(std::clamp(left, milliseconds{0}, most).count()); };
   if (last_rows_ > 0) {
     // epoll(7) would return at once for every row that is already there.
     pollfd extra = {extra_fd, POLLIN, 0};

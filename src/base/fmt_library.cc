@@ -10,7 +10,7 @@ template FMT_API dragonbox::decimal_fp<double> dragonbox::to_decimal(double x) n
 template FMT_API thousands_sep_result<char> thousands_sep_impl(locale_ref locale);
 template FMT_API char decimal_point_impl(locale_ref locale);
 template FMT_API void buffer<char>::append(const char *begin, const char *end);
-template FMT_API void vformat_to(buffer<char> &out, string_view format, basic_format_args<buffer_context<char>> arguments,
-                                 locale_ref locale);
+template FMT_API void vformat_to(buffer<char> &out, string_view format,
+                                 basic_format_args<buffer_context<char>> arguments, locale_ref locale);
 }  // namespace detail
 FMT_END_NAMESPACE

@@ -15,14 +15,25 @@ struct UnitName {
 };
 
 constexpr UnitName kDurations[] = {
-    {"ns", 1},    {"us", 1e3},   {"µs", 1e3}, {"ms", 1e6},    {"s", 1e9},       {"sec", 1e9},
-    {"m", 60e9},  {"min", 60e9}, {"h", 3600e9}, {"d", 86400e9},
+    {"ns", 1},    {"us", 1e3}, {"µs", 1e3},   {"ms", 1e6},   {"s", 1e9},
+    {"sec", 1e9}, {"m", 60e9}, {"min", 60e9}, {"h", 3600e9}, {"d", 86400e9},
 };
 
 constexpr UnitName kSizes[] = {
-    {"", 1},           {"b", 1},          {"k", 1024.0},        {"kib", 1024.0},           {"kb", 1e3},
-    {"m", 1048576.0},  {"mib", 1048576.0}, {"mb", 1e6},         {"g", 1073741824.0},       {"gib", 1073741824.0},
-    {"gb", 1e9},       {"t", 1099511627776.0}, {"tib", 1099511627776.0}, {"tb", 1e12},
+    {"", 1},
+    {"b", 1},
+    {"k", 1024.0},
+    {"kib", 1024.0},
+    {"kb", 1e3},
+    {"m", 1048576.0},
+    {"mib", 1048576.0},
+    {"mb", 1e6},
+    {"g", 1073741824.0},
+    {"gib", 1073741824.0},
+    {"gb", 1e9},
+    {"t", 1099511627776.0},
+    {"tib", 1099511627776.0},
+    {"tb", 1e12},
 };
 
 struct NumberAndUnit {
@@ -45,8 +56,8 @@ constexpr char kDurationForms[] = "write it as 250us, 10ms, 1.5s, 2m or 1h";
 constexpr char kSizeForms[] = "write it as 512, 4KiB, 10MB or 1GiB";
 
 template <size_t N>
-Result<uint64_t> scaled(const NumberAndUnit &value, const UnitName (&units)[N], std::string_view text,
-                        const char *what, const char *forms) {
+Result<uint64_t> scaled(const NumberAndUnit &value, const UnitName (&units)[N], std::string_view text, const char *what,
+                        const char *forms) {
   for (const UnitName &unit : units) {
     if (unit.name != value.unit) continue;
     double scaled = std::round(value.number * unit.factor);

@@ -41,8 +41,9 @@ TEST(Quantity, ParsesSizes) {
     uint64_t bytes;
     bool good;
   };
-  constexpr Case kCases[] = {{"512", 512, true},     {"4KiB", 4096, true}, {"4k", 4096, true}, {"10MB", 10'000'000, true},
-                             {"1G", 1 << 30, true}, {"4 KiB", 0, false},  {"KiB", 0, false},  {"1EB", 0, false}};
+  constexpr Case kCases[] = {{"512", 512, true},         {"4KiB", 4096, true},  {"4k", 4096, true},
+                             {"10MB", 10'000'000, true}, {"1G", 1 << 30, true}, {"4 KiB", 0, false},
+                             {"KiB", 0, false},          {"1EB", 0, false}};
   for (const Case &c : kCases) {
     Result<uint64_t> got = parse_bytes(c.text);
     EXPECT_EQ(got.has_value(), c.good) << c.text;

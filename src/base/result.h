@@ -51,11 +51,11 @@ T take_value(Result<T> &&result) {
 }  // namespace detail
 
 // Evaluates to the value of a Result, or returns its Error from the enclosing function.
-#define TRY(expression)                                                                          \
-  __extension__({                                                                                \
-    auto try_result_ = (expression);                                                             \
-    if (!try_result_) return tl::unexpected<::waggle::Error>(std::move(try_result_).error());     \
-    ::waggle::detail::take_value(std::move(try_result_));                                        \
+#define TRY(expression)                                                                       \
+  __extension__({                                                                             \
+    auto try_result_ = (expression);                                                          \
+    if (!try_result_) return tl::unexpected<::waggle::Error>(std::move(try_result_).error()); \
+    ::waggle::detail::take_value(std::move(try_result_));                                     \
   })
 
 }  // namespace waggle

@@ -16,7 +16,7 @@ size_t utf8_length(std::string_view text) {
   if (lead >= 0xc2 && lead <= 0xdf) return tail(1) ? 2 : 0;
   if ((lead & 0xf0) == 0xe0) {
     if (!tail(1) || !tail(2)) return 0;
-    if (lead == 0xe0 && at(1) < 0xa0) return 0;  // overlong
+    if (lead == 0xe0 && at(1) < 0xa0) return 0;   // overlong
     if (lead == 0xed && at(1) >= 0xa0) return 0;  // surrogate
     return 3;
   }

@@ -19,9 +19,17 @@ TEST(Text, MatchesShellPatterns) {
     bool match;
   };
   constexpr Case kCases[] = {
-      {"vfs_*", "vfs_read", true}, {"vfs_*", "xvfs_read", false}, {"*", "", true},           {"", "", true},
-      {"", "a", false},            {"a?c", "abc", true},          {"a?c", "ac", false},      {"*a*b*", "xxaxxbxx", true},
-      {"*a*b", "ab_a", false},     {"**", "anything", true},      {"a*a*a*b", "aaaaaaaaaaaaaaaa", false},
+      {"vfs_*", "vfs_read", true},
+      {"vfs_*", "xvfs_read", false},
+      {"*", "", true},
+      {"", "", true},
+      {"", "a", false},
+      {"a?c", "abc", true},
+      {"a?c", "ac", false},
+      {"*a*b*", "xxaxxbxx", true},
+      {"*a*b", "ab_a", false},
+      {"**", "anything", true},
+      {"a*a*a*b", "aaaaaaaaaaaaaaaa", false},
   };
   for (const Case &c : kCases) EXPECT_EQ(glob_match(c.pattern, c.text), c.match) << c.pattern << " " << c.text;
 }

@@ -55,8 +55,7 @@ std::vector<std::string> advice(const Kernel &kernel) {
   if (geteuid() != 0) lines.push_back("run it as root: sudo waggle doctor (or give it CAP_BPF and CAP_PERFMON)");
   if (!kernel.can(FeatureId::kBtf))
     lines.push_back("this kernel has no BTF (CONFIG_DEBUG_INFO_BTF): sensors need it; Debian's kernels have it");
-  if (!kernel.can(FeatureId::kTracefs))
-    lines.push_back("mount tracefs: mount -t tracefs tracefs /sys/kernel/tracing");
+  if (!kernel.can(FeatureId::kTracefs)) lines.push_back("mount tracefs: mount -t tracefs tracefs /sys/kernel/tracing");
   if (kernel.can(FeatureId::kLoad) && !kernel.can(FeatureId::kFentry) && !kernel.can(FeatureId::kKprobe))
     lines.push_back("functions of the kernel cannot be traced here (neither fentry nor kprobes): tracepoints can");
   if (!kernel.can(FeatureId::kMemory))

@@ -80,7 +80,7 @@ int list_columns(const ListArguments &arguments) {
   fmt::print("\nhooks\n");
   for (const Hook &hook : declaration.hooks)
     fmt::print("  {:<42} {}\n", hook.section,
-               hook.optional                  ? "without it: no " + hook.lack
+               hook.optional                 ? "without it: no " + hook.lack
                : hook.plan == Hook::kAnyPlan ? ""
                                              : fmt::format("plan {}", hook.plan));
   // What the columns lead to.

@@ -70,7 +70,8 @@ Result<Field> parse_field(const Schema &schema, std::string_view name) {
   std::string_view wanted = name.substr(dot + 1);
   std::string known;
   for (const FollowInfo &info : follows_of(column->kind)) {
-    if (info.name == wanted) return Field{column, info.follow, std::string(name), nullptr, schema.first_of(Kind::kTime)};
+    if (info.name == wanted)
+      return Field{column, info.follow, std::string(name), nullptr, schema.first_of(Kind::kTime)};
     known += fmt::format("{}{}.{}", known.empty() ? "" : ", ", column_name, info.name);
   }
   return fail(ErrorCode::kNotFound, fmt::format("'{}' does not lead to '{}'", column_name, wanted), {},

@@ -30,7 +30,7 @@ enum class Follow : uint8_t {
 struct Field {
   const Column *column = nullptr;
   Follow follow = Follow::kNothing;
-  std::string name;  // "pid.cmdline"
+  std::string name;               // "pid.cmdline"
   const Column *owner = nullptr;  // of a stack: the column of the process it was taken in
   const Column *when = nullptr;   // the row's time, where it has one: a pid means a process at a time
 };

@@ -68,8 +68,12 @@ int64_t Host::wall_minus_monotonic_ns() {
   return state_->wall_minus_monotonic_ns;
 }
 
-std::string_view Host::user_name(uint32_t uid) { return state_->names.user(uid); }
-std::string_view Host::group_name(uint32_t gid) { return state_->names.group(gid); }
+std::string_view Host::user_name(uint32_t uid) {
+  return state_->names.user(uid);
+}
+std::string_view Host::group_name(uint32_t gid) {
+  return state_->names.group(gid);
+}
 std::string Host::device_name(uint32_t device) {
   DeviceNumber number = DeviceNumber::from_kernel(device);
   std::string_view disk = state_->names.disk(number);
@@ -209,6 +213,8 @@ std::string Host::user_symbol(uint32_t pid, uint64_t address, bool is_return_add
   return state_->user_symbol_tables().resolve(static_cast<int32_t>(pid), address, kind).text(false);
 }
 
-void Host::note_mappings(uint32_t pid) { state_->user_symbol_tables().note(static_cast<int32_t>(pid)); }
+void Host::note_mappings(uint32_t pid) {
+  state_->user_symbol_tables().note(static_cast<int32_t>(pid));
+}
 
 }  // namespace waggle

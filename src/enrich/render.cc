@@ -320,8 +320,7 @@ void Renderer::append_key(std::string &out, const Field &field, Row row) {
     return;
   }
   size_t end = std::min<size_t>(row.size(), column.offset + column.size);
-  if (column.offset < end)
-    out.append(reinterpret_cast<const char *>(row.data()) + column.offset, end - column.offset);
+  if (column.offset < end) out.append(reinterpret_cast<const char *>(row.data()) + column.offset, end - column.offset);
 }
 
 std::vector<std::string> Renderer::frames(const Field &field, Row row) {

@@ -57,7 +57,7 @@ class Renderer {
   void turn_clock(int64_t second);
 
   Host *host_;
-  int64_t second_ = -1;      // the wall-clock second that the prefixes below are of
+  int64_t second_ = -1;       // the wall-clock second that the prefixes below are of
   std::string clock_, date_;  // "12:03:07", "2026-11-21T12:03:07"
   std::string scratch_;
 };

@@ -29,15 +29,16 @@ Result<RingReader> RingReader::open(int map_fd, size_t bytes) {
   void *consumer = mmap(nullptr, page_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
   if (consumer == MAP_FAILED) return fail_errno(errno, "cannot map the ring buffer");
   ring.consumer_page_ = static_cast<std::byte *>(consumer);
-  void *producer =
-      mmap(nullptr, page_bytes() + bytes, PROT_READ, MAP_SHARED, map_fd, static_cast<off_t>(page_bytes()));
+  void *producer = mmap(nullptr, page_bytes() + bytes, PROT_READ, MAP_SHARED, map_fd, static_cast<off_t>(page_bytes()));
   if (producer == MAP_FAILED) return fail_errno(errno, "cannot map the ring buffer");
   ring.producer_page_ = static_cast<std::byte *>(producer);
   ring.position_ = load_position(ring.consumer_page_);
   return ring;
 }
 
-RingReader::RingReader(RingReader &&other) noexcept { *this = std::move(other); }
+RingReader::RingReader(RingReader &&other) noexcept {
+  *this = std::move(other);
+}
 
 RingReader &RingReader::operator=(RingReader &&other) noexcept {
   std::swap(bytes_, other.bytes_);
@@ -53,7 +54,9 @@ RingReader::~RingReader() {
   if (producer_page_ != nullptr) munmap(producer_page_, page_bytes() + bytes_);
 }
 
-size_t RingReader::backlog() const { return load_position(producer_page_) - position_; }
+size_t RingReader::backlog() const {
+  return load_position(producer_page_) - position_;
+}
 
 std::span<const std::byte> RingReader::next() {
   const std::byte *data = producer_page_ + page_bytes();

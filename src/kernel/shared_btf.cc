@@ -23,8 +23,8 @@ namespace waggle {
 namespace {
 
 std::mutex mutex;
-int leases = 0;          // guarded by mutex
-btf *shared = nullptr;   // guarded by mutex; what it points to is read-only
+int leases = 0;         // guarded by mutex
+btf *shared = nullptr;  // guarded by mutex; what it points to is read-only
 
 // Since 6.16 (a539e2a6d51d) the file can be mapped, and mapped pages are the
 // kernel's: parsing then costs one copy, not two.

@@ -21,7 +21,9 @@ using Row = std::span<const std::byte>;
 // The value of an integer column; signed columns are sign-extended.
 // REQUIRES: column.is_integer()
 int64_t integer(const Column &column, Row row);
-inline uint64_t natural(const Column &column, Row row) { return static_cast<uint64_t>(integer(column, row)); }
+inline uint64_t natural(const Column &column, Row row) {
+  return static_cast<uint64_t>(integer(column, row));
+}
 
 // The text of a column up to its first NUL; for argv, all arguments with their
 // NULs, the last one's too unless it was cut off: one empty argument is "\0".

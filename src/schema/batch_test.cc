@@ -17,7 +17,9 @@ Column column(Kind kind, uint32_t offset, uint32_t size, bool is_signed = false)
   return column;
 }
 
-Row row_of(std::string_view bytes) { return std::as_bytes(std::span(bytes)); }
+Row row_of(std::string_view bytes) {
+  return std::as_bytes(std::span(bytes));
+}
 
 TEST(Batch, ReadsIntegersOfEverySize) {
   struct Case {
@@ -55,8 +57,8 @@ TEST(Batch, ReadsTextToItsEnd) {
       {"."sv, Kind::kPath, ""sv},  // the row ends before the column begins
       {"..ls\0-l\0"sv, Kind::kArgv, "ls\0-l\0"sv},
       {"..ls\0\0"sv, Kind::kArgv, "ls\0\0"sv},  // an empty last argument
-      {"..\0"sv, Kind::kArgv, "\0"sv},            // one argument, empty
-      {".."sv, Kind::kArgv, ""sv},                // none
+      {"..\0"sv, Kind::kArgv, "\0"sv},          // one argument, empty
+      {".."sv, Kind::kArgv, ""sv},              // none
       {"..ls\0-l"sv, Kind::kArgv, "ls\0-l"sv},  // cut off
   };
   for (const Case &c : kCases) EXPECT_EQ(text(column(c.kind, 2, 256), row_of(c.bytes)), c.text);

@@ -35,8 +35,8 @@ struct Schema {
   std::string name;     // the sensor's, or the script map's
   std::string summary;  // one line
   Shape shape = Shape::kStream;
-  uint32_t row_bytes = 0;   // at most
-  uint32_t key_bytes = 0;   // tables: the value begins here
+  uint32_t row_bytes = 0;  // at most
+  uint32_t key_bytes = 0;  // tables: the value begins here
   std::vector<Column> columns;
 
   const Column *find(std::string_view column_name) const;  // nullptr when there is none

@@ -23,7 +23,9 @@ extern const WaggleEmbedded waggle_sensor_objects[], waggle_sensor_objects_end[]
 namespace waggle {
 namespace {
 
-std::string_view string_at(const btf *types, uint32_t offset) { return btf__name_by_offset(types, offset); }
+std::string_view string_at(const btf *types, uint32_t offset) {
+  return btf__name_by_offset(types, offset);
+}
 
 // The decl tags of an object, by what they tag.
 class Tags {
@@ -111,7 +113,9 @@ std::optional<uint32_t> pointee_of_variable(const btf *types, const std::string 
   return target;
 }
 
-uint32_t struct_bytes(const btf *types, uint32_t id) { return btf__type_by_id(types, id)->size; }
+uint32_t struct_bytes(const btf *types, uint32_t id) {
+  return btf__type_by_id(types, id)->size;
+}
 
 void read_parameters(Declaration &declaration, const Tags &tags) {
   const btf *types = tags.types();
@@ -162,8 +166,7 @@ struct ObjectCloser {
 }  // namespace
 
 bool Declaration::needs_target() const {
-  return std::any_of(hooks.begin(), hooks.end(),
-                     [](const Hook &hook) { return hook.section.ends_with("/TARGET"); });
+  return std::any_of(hooks.begin(), hooks.end(), [](const Hook &hook) { return hook.section.ends_with("/TARGET"); });
 }
 
 const Parameter *Declaration::parameter(std::string_view parameter_name) const {
@@ -216,8 +219,8 @@ Declaration read_declaration(const SensorObject &object, const bpf_object *opene
     uint32_t key_bytes = struct_bytes(types, *key);
     // A value begins where 8-byte numbers may begin.
     uint32_t value_at = (key_bytes + 7) / 8 * 8;
-    Schema schema{declaration.name, declaration.summary, Shape::kTable, value_at + struct_bytes(types, *value), value_at,
-                  {}};
+    Schema schema{
+        declaration.name, declaration.summary, Shape::kTable, value_at + struct_bytes(types, *value), value_at, {}};
     append_columns(schema, tags, *key, Role::kKey, 0);
     append_columns(schema, tags, *value, Role::kValue, value_at);
     declaration.table = std::move(schema);

@@ -27,10 +27,10 @@ struct Parameter {
 struct Hook {
   static constexpr int kAnyPlan = 0;
   std::string program;
-  std::string section;   // libbpf's, without '?'
-  int plan = kAnyPlan;   // hooks of the lowest plan that works are taken
+  std::string section;  // libbpf's, without '?'
+  int plan = kAnyPlan;  // hooks of the lowest plan that works are taken
   bool optional = false;
-  std::string lack;      // optional: what is missing without it
+  std::string lack;  // optional: what is missing without it
 };
 
 struct Declaration {

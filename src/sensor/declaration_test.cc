@@ -15,7 +15,8 @@ TEST(Declaration, EverySensorIsWellFormed) {
     ASSERT_TRUE(read) << object.name;
     EXPECT_FALSE(read->summary.empty()) << object.name;
     EXPECT_FALSE(read->hooks.empty()) << object.name;
-    for (const char *common : {"pid", "comm"}) EXPECT_NE(read->parameter(common), nullptr) << object.name << " " << common;
+    for (const char *common : {"pid", "comm"})
+      EXPECT_NE(read->parameter(common), nullptr) << object.name << " " << common;
     for (const std::optional<Schema> &schema : {read->events, read->table}) {
       if (!schema) continue;
       std::set<std::string> names;

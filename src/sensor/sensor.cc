@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-
 #include <algorithm>
 #include <cstdarg>
 #include <cstring>
@@ -254,6 +253,8 @@ Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options)
     if (!first_failure) first_failure = loaded.error();
     for (const Hook &hook : state->declaration.hooks) last_plan = std::max(last_plan, hook.plan);
   }
+  // What went wrong becomes the reason why the sensor cannot start.
+  if (first_failure->why.empty()) first_failure->why = first_failure->what;
   first_failure->what = fmt::format("cannot start sensor '{}'", name);
   if (first_failure->fix.empty()) first_failure->fix = "waggle doctor      shows what this kernel can run";
   return tl::unexpected(std::move(*first_failure));
@@ -379,7 +380,9 @@ Result<void> Sensor::attach() {
     Result<void> attached = state_->attach_program(program, section);
     if (!attached) {
       state_->links.clear();
-      attached.error().what = fmt::format("cannot start sensor '{}'", state_->declaration.name);
+      Error &error = attached.error();
+      error.why = error.why.empty() ? error.what : error.what.empty() ? error.why : error.what + ": " + error.why;
+      error.what = fmt::format("cannot start sensor '{}'", state_->declaration.name);
       return attached;
     }
   }
@@ -448,9 +451,15 @@ void Sensor::stop() {
   usleep(2 * 4000);
 }
 
-const Declaration &Sensor::declaration() const { return state_->declaration; }
-const std::vector<std::string> &Sensor::hooks() const { return state_->hooks; }
-const std::vector<std::string> &Sensor::lacks() const { return state_->lacks; }
+const Declaration &Sensor::declaration() const {
+  return state_->declaration;
+}
+const std::vector<std::string> &Sensor::hooks() const {
+  return state_->hooks;
+}
+const std::vector<std::string> &Sensor::lacks() const {
+  return state_->lacks;
+}
 
 size_t Sensor::poll(Batch &batch, size_t rows_most) {
   CHECK(state_->ring != nullptr);
@@ -465,11 +474,21 @@ size_t Sensor::poll(Batch &batch, size_t rows_most) {
   return rows;
 }
 
-void Sensor::release() { state_->ring->release(); }
-size_t Sensor::backlog_bytes() const { return state_->ring->backlog(); }
-size_t Sensor::ring_bytes() const { return state_->ring->bytes(); }
-int Sensor::ring_fd() const { return state_->ring_map; }
-void Sensor::sleeping() { __atomic_store_n(state_->asleep, 1u, __ATOMIC_SEQ_CST); }
+void Sensor::release() {
+  state_->ring->release();
+}
+size_t Sensor::backlog_bytes() const {
+  return state_->ring->backlog();
+}
+size_t Sensor::ring_bytes() const {
+  return state_->ring->bytes();
+}
+int Sensor::ring_fd() const {
+  return state_->ring_map;
+}
+void Sensor::sleeping() {
+  __atomic_store_n(state_->asleep, 1u, __ATOMIC_SEQ_CST);
+}
 
 Result<void> Sensor::read_table(Batch &batch) {
   CHECK(state_->table_map >= 0);

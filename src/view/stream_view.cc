@@ -72,7 +72,9 @@ class StreamView : public View {
 
   void add_csv(const Line &line, Row row) {
     std::string &out = output_->text();
-    if (headed_ != &line) head(line, [&](std::string &to, size_t i) { append_csv(to, line.fields[i].name); }, ",");
+    if (headed_ != &line)
+      head(
+          line, [&](std::string &to, size_t i) { append_csv(to, line.fields[i].name); }, ",");
     for (size_t i = 0; i < line.fields.size(); i++) {
       if (i > 0) out += ',';
       scratch_.clear();
@@ -91,7 +93,8 @@ class StreamView : public View {
       append_cell(out, line.schema->name, {name_width(), false});
     } else if (headed_ != &line) {
       if (output_->colors()) out += ansi::kBold;
-      head(line, [&](std::string &to, size_t i) { append_cell(to, upper(line.fields[i].name), line.cells[i]); }, "");
+      head(
+          line, [&](std::string &to, size_t i) { append_cell(to, upper(line.fields[i].name), line.cells[i]); }, "");
       if (output_->colors()) {
         out.insert(out.size() - 1, ansi::kReset);
       }

@@ -31,11 +31,11 @@ class View {
 
 struct ViewOptions {
   Format format = Format::kPeople;
-  std::string columns;     // --columns; empty: the view's choice
-  std::string by;          // --by; empty: the view's choice
-  std::string sort;        // --sort; empty: the view's choice
-  size_t top = 20;         // --top; 0: all
-  bool folded = false;     // --stack folded
+  std::string columns;       // --columns; empty: the view's choice
+  std::string by;            // --by; empty: the view's choice
+  std::string sort;          // --sort; empty: the view's choice
+  size_t top = 20;           // --top; 0: all
+  bool folded = false;       // --stack folded
   bool name_sensor = false;  // several sensors share the output
   bool timestamps = false;   // -T: a time line before each interval
 };

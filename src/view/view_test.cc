@@ -54,8 +54,8 @@ std::string written(Make make, const ViewOptions &options) {
     Output output(fd);
     Result<std::unique_ptr<View>> view = make(kSchema, options, renderer, output);
     if (!view) return view.error().text();
-    for (const CallRow &row : {call(1500, 10, 0, "bash", "/a"), call(2'000'000, 20, 2, "cat", "/b,\"c\""),
-                               call(3500, 10, 0, "bash", "/a")})
+    for (const CallRow &row :
+         {call(1500, 10, 0, "bash", "/a"), call(2'000'000, 20, 2, "cat", "/b,\"c\""), call(3500, 10, 0, "bash", "/a")})
       (*view)->add(kSchema, std::as_bytes(std::span(&row, 1)));
     (*view)->tick(true);
   }
@@ -86,8 +86,7 @@ TEST(StreamView, WritesOneLineARow) {
   options.format = Format::kCsv;
   EXPECT_EQ(written(stream, options), "pid,errno,path\n10,0,/a\n20,2,\"/b,\"\"c\"\"\"\n10,0,/a\n");
   options.columns = "pdi";
-  EXPECT_EQ(written(stream, options),
-            "error: sensor 'call' has no column 'pdi'\n  fix: did you mean 'pid'?\n");
+  EXPECT_EQ(written(stream, options), "error: sensor 'call' has no column 'pdi'\n  fix: did you mean 'pid'?\n");
 }
 
 TEST(TopView, GroupsAndSorts) {

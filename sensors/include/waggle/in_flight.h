@@ -9,9 +9,9 @@
  *                          end an older one, whose own return the kernel missed
  *   bool name_end(call)    takes the call; false when it was skipped, or began
  *                          before the sensor did
- * Two threads that take one slot in the same few nanoseconds may write into each
- * other's call, and one of them is then not seen to return: ids that differ by a
- * multiple of 16,384 are rarely that near in time, and a lock would cost them all. */
+ * A slot is claimed by adding to a counter and reading it back: whoever reads 1 has
+ * it, and of two at once perhaps neither does. Compare-and-swap would do it in one
+ * step, but 5.10 refuses a program that holds one anywhere. */
 #pragma once
 
 #include <waggle/sensor.bpf.h>
@@ -20,7 +20,8 @@
 
 #define IN_FLIGHT(name, call_type)                                                     \
   struct name##_slot {                                                                 \
-    __u64 tid; /* 0: free */                                                           \
+    __u64 claims;                                                                      \
+    __u64 tid; /* whose it is, written by nobody else; 0: nobody's */                  \
     struct call_type call;                                                             \
   };                                                                                   \
   struct {                                                                             \
@@ -42,10 +43,24 @@
     __u32 index = tid & (WG_SLOTS - 1);                                                \
     return bpf_map_lookup_elem(&name##_slots, &index);                                 \
   }                                                                                    \
+  static __always_inline bool name##_claim(struct name##_slot *slot, __u32 tid) {      \
+    volatile __u64 *claims = &slot->claims;                                            \
+    /* A call of its own that the kernel did not let return. */                        \
+    if (slot->tid == tid) return true;                                                 \
+    if (*claims) return false;                                                         \
+    wg_add(&slot->claims, 1);                                                          \
+    if (*claims == 1) return true;                                                     \
+    wg_add(&slot->claims, -1);                                                         \
+    return false;                                                                      \
+  }                                                                                    \
+  static __always_inline void name##_give_back(struct name##_slot *slot) {             \
+    slot->tid = 0;                                                                     \
+    wg_add(&slot->claims, -1);                                                         \
+  }                                                                                    \
   static __always_inline bool name##_begin(const struct call_type *call) {             \
     __u32 tid = bpf_get_current_pid_tgid();                                            \
     struct name##_slot *slot = name##_slot_of(tid);                                    \
-    if (slot && (!slot->tid || slot->tid == tid)) {                                    \
+    if (slot && name##_claim(slot, tid)) {                                             \
       slot->call = *call;                                                              \
       slot->tid = tid;                                                                 \
       return true;                                                                     \
@@ -56,7 +71,7 @@
   static __always_inline void name##_skip(void) {                                      \
     __u32 tid = bpf_get_current_pid_tgid();                                            \
     struct name##_slot *slot = name##_slot_of(tid);                                    \
-    if (slot && slot->tid == tid) slot->tid = 0;                                       \
+    if (slot && slot->tid == tid) name##_give_back(slot);                              \
     if (name##_collided) bpf_map_delete_elem(&name##_elsewhere, &tid);                 \
   }                                                                                    \
   static __always_inline bool name##_end(struct call_type *call) {                     \
@@ -64,7 +79,7 @@
     struct name##_slot *slot = name##_slot_of(tid);                                    \
     if (slot && slot->tid == tid) {                                                    \
       *call = slot->call;                                                              \
-      slot->tid = 0;                                                                   \
+      name##_give_back(slot);                                                          \
       return true;                                                                     \
     }                                                                                  \
     if (!name##_collided) return false;                                                \

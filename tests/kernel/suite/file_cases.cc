@@ -183,12 +183,15 @@ void open_threads() {
     });
   for (std::thread &thread : threads) thread.join();
   Seen seen = watch.stop();
-  expect_equal(seen.losses["open"].lost, 0u, "lost");
+  uint64_t all = 0;
   for (int t = 0; t < kThreads; t++) {
     std::vector<Json> rows = rows_where(seen.rows, "path", fmt::format("missing-{}", t));
-    expect_equal(rows.size(), each, fmt::format("rows of thread {}", t));
+    all += rows.size();
+    if (!programs_are_preempted()) expect_equal(rows.size(), each, fmt::format("rows of thread {}", t));
+    if (rows.empty()) continue;
     expect(rows.front()["tid"] == rows.back()["tid"] && rows.front()["tid"] != getpid(), "tid of a thread");
   }
+  expect_all(all, seen.losses["open"], each * kThreads, "rows of all threads");
 }
 
 // --- file ------------------------------------------------------------------------

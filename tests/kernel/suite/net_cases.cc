@@ -361,9 +361,10 @@ void retransmit_lossy_link() {
   uint64_t after = retransmitted() - before;
   std::vector<Json> rows = rows_where(seen.rows, "local", "10.77.1.1");
   expect(after > bytes / 1448 / 50, fmt::format("only {} segments were sent again", after));
+  // A hook that the kernel skipped lost no segment: the next one counts the growth since the last.
   expect_equal(segments_of(rows), after, "segments against TcpRetransSegs");
   for (const Json &row : rows) expect_equal(number(row, "remote_port"), 7400u, "remote_port");
-  expect_equal(seen.losses["tcp_retransmit"].lost, 0u, "lost");
+  if (!programs_are_preempted()) expect_equal(seen.losses["tcp_retransmit"].lost, 0u, "lost");
   note(fmt::format("{} segments in {} rows", after, rows.size()));
 }
 

@@ -80,9 +80,8 @@ void exec_full_speed() {
   Seen seen = watch.stop();
   std::set<std::string> numbers;
   for (const Json &row : rows_where(seen.rows, "path", path)) numbers.insert(bytes_of(row["argv"][1]));
-  expect_equal(numbers.size(), count, "different programs seen");
-  expect_equal(rows_where(seen.rows, "path", path).size(), count, "rows");
-  expect_equal(seen.losses["exec"].lost, 0u, "lost");
+  expect_equal(rows_where(seen.rows, "path", path).size(), numbers.size(), "rows of different programs");
+  expect_all(numbers.size(), seen.losses["exec"], count, "different programs seen");
 }
 
 void exec_arguments() {

@@ -6,8 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 
 #include "activity.h"
 
@@ -217,6 +219,23 @@ uint64_t when_ns(const Json &row) {
   char *rest = strptime(when.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
   if (rest == nullptr || *rest != '.' || when.size() != 30 || when.back() != 'Z') fail_case("not a time: " + when);
   return static_cast<uint64_t>(timegm(&utc)) * 1'000'000'000 + strtoull(rest + 1, nullptr, 10);
+}
+
+bool programs_are_preempted() {
+  std::ifstream file("/sys/kernel/debug/sched/preempt");
+  std::string modes;
+  std::getline(file, modes);
+  return modes.find("(full)") != std::string::npos || modes.find("(lazy)") != std::string::npos;
+}
+
+void expect_all(uint64_t got, const Losses &losses, uint64_t all, std::string_view what) {
+  if (programs_are_preempted() && losses.lost > 0) {
+    expect_between(got, all - std::min(all, losses.lost), all, what);
+    note(fmt::format("{} of {}: {} lost, because this kernel preempts BPF programs", got, all, losses.lost));
+    return;
+  }
+  expect_equal(got, all, what);
+  expect_equal(losses.lost, 0u, "lost");
 }
 
 }  // namespace waggle::suite

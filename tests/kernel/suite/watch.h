@@ -77,4 +77,13 @@ std::vector<Json> rows_where(const std::vector<Json> &rows, const char *column, 
 // Wall clock of a "when", in ns since the epoch.
 uint64_t when_ns(const Json &row);
 
+// Whether the kernel may take the CPU from a running BPF program (preempt=full or
+// lazy). It then skips runs of the same program on that CPU until the first one has
+// ended, and waggle counts them as lost.
+bool programs_are_preempted();
+
+// That `got` is all there was: exactly, with nothing lost; where programs are
+// preempted, got and lost together.
+void expect_all(uint64_t got, const Losses &losses, uint64_t all, std::string_view what);
+
 }  // namespace waggle::suite
