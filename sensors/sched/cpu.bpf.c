@@ -1,11 +1,8 @@
 /* cpu: what runs on the CPUs, sampled: kernel and user stacks of the running task.
  *
- * A timer of each CPU fires `hz` times a second; a row is a sample. User frames
- * are found by frame pointers, so a program that was built without them shows
- * its innermost function only. Stacks are copied into the row: their ids
- * (bpf_get_stackid) collide and lose stacks without a count.
- * source: perf_event_open(2) PERF_COUNT_SW_CPU_CLOCK; bpf-helpers(7) bpf_get_stack */
-#include <waggle/sensor.bpf.h>
+ * A timer of each CPU fires `hz` times a second; a row is a sample.
+ * source: perf_event_open(2) PERF_COUNT_SW_CPU_CLOCK */
+#include <waggle/stack.h>
 
 SENSOR("CPU samples: which task ran, and its kernel and user stack");
 
@@ -44,17 +41,8 @@ static __always_inline void send(void *ctx, __u32 pid, __u32 tid) {
   row->cpu = bpf_get_smp_processor_id();
   row->cgroup = bpf_get_current_cgroup_id();
   bpf_get_current_comm(row->comm, sizeof(row->comm));
-  /* Bytes, or an error where there is no such stack: none of the kernel when user
-   * code was interrupted, none of the user in a kernel thread. */
-  long kernel = bpf_get_stack(ctx, row->stack.frames, WG_STACK_DEPTH * 8, 0);
-  __u32 kernel_frames = kernel > 0 ? (__u64)kernel / 8 : 0;
-  if (kernel_frames > WG_STACK_DEPTH) kernel_frames = WG_STACK_DEPTH;
-  long user = bpf_get_stack(ctx, row->stack.frames + kernel_frames, WG_STACK_DEPTH * 8, BPF_F_USER_STACK);
-  __u32 user_frames = user > 0 ? (__u64)user / 8 : 0;
-  if (user_frames > WG_STACK_DEPTH) user_frames = WG_STACK_DEPTH;
-  row->stack.kernel_frames = kernel_frames;
-  row->stack.user_frames = user_frames;
-  cpu_submit(row, WG_CUT(cpu_row, stack.frames, (kernel_frames + user_frames) * 8));
+  __u64 stack_bytes = wg_stack_fill(ctx, &row->stack, false);
+  cpu_submit(row, WG_CUT(cpu_row, stack, stack_bytes));
 }
 
 ALWAYS("perf_event")
