@@ -248,6 +248,8 @@ Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options)
   for (int last_plan = 1; plan <= last_plan; plan++) {
     Result<void> loaded = state->load_plan(bytes, plan);
     if (loaded) return Sensor(std::move(state));
+    // Without privileges every plan fails alike, at whichever hook was asked for first.
+    if (loaded.error().code == ErrorCode::kDenied) loaded.error().what = fmt::format("cannot start sensor '{}'", name);
     if (loaded.error().code != ErrorCode::kUnsupported && loaded.error().code != ErrorCode::kFailed)
       return tl::unexpected(std::move(loaded).error());
     if (!first_failure) first_failure = loaded.error();
