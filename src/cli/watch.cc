@@ -9,10 +9,11 @@
 #include "agent/session.h"
 #include "base/quantity.h"
 #include "base/text.h"
+#include "cli/filters.h"
 #include "cli/leave.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
-#include "kernel/cgroup.h"
+#include "cli/view_choice.h"
 #include "view/view.h"
 
 namespace waggle {
@@ -23,17 +24,13 @@ namespace {
 
 using std::chrono::steady_clock;
 
-enum class ViewKind { kAuto, kStream, kTop, kHistogram, kHeat, kStacks };
-
 // As the options were typed.
-struct WatchArguments {
+struct WatchArguments : FilterArguments {
   std::vector<std::string> sensors;
-  std::string view, by, sort, columns, interval, duration, min, comm, cgroup, container, stack, ring;
-  std::vector<std::string> settings;
+  std::string view, by, sort, columns, interval, duration, stack;
   uint64_t count = 0;
   size_t top = 20;
-  uint32_t pid = 0;
-  bool json = false, csv = false, failed = false, timestamps = false, cost = false, verbose = false;
+  bool json = false, csv = false, timestamps = false, cost = false, verbose = false;
 };
 
 // As they were meant.
@@ -48,52 +45,18 @@ struct WatchPlan {
   Fd cgroup;
 };
 
-Result<ViewKind> parse_view(const std::string &name) {
-  static constexpr std::pair<std::string_view, ViewKind> kViews[] = {
-      {"", ViewKind::kAuto},        {"stream", ViewKind::kStream},       {"top", ViewKind::kTop},
-      {"table", ViewKind::kTop},    {"histogram", ViewKind::kHistogram}, {"hist", ViewKind::kHistogram},
-      {"heatmap", ViewKind::kHeat}, {"heat", ViewKind::kHeat},           {"stacks", ViewKind::kStacks},
-  };
-  for (const auto &[known, view] : kViews)
-    if (known == name) return view;
-  return fail(ErrorCode::kMisuse, fmt::format("no view '{}'", name), {},
-              "the views are stream, top, histogram, heatmap and stacks");
-}
-
-Result<Fd> open_cgroup(const WatchArguments &arguments) {
-  if (arguments.cgroup.empty() && arguments.container.empty()) return Fd();
-  CgroupTree tree = TRY(CgroupTree::open());
-  if (!arguments.container.empty()) return tree.open_container(arguments.container);
-  // Both "/system.slice" and "/sys/fs/cgroup/system.slice" are what people type.
-  std::string_view path = arguments.cgroup;
-  if (path.starts_with(tree.mounts().v2)) path.remove_prefix(tree.mounts().v2.size());
-  return tree.open_path(path.empty() ? "/" : path);
-}
-
 // Slow or failed ones are single events, not what a table adds up.
 bool slow_rows(const WatchArguments &arguments) {
   return !arguments.min.empty() || arguments.failed;
 }
 
-// The view a sensor asks for by what it has: a table of distributions is a
-// histogram, another table a top list, stacks are stacks, and rows are a stream.
-ViewKind natural_view(const Declaration &declaration, const WatchArguments &arguments) {
-  bool grouped = !arguments.by.empty() || !arguments.sort.empty();
-  if (!arguments.stack.empty()) return ViewKind::kStacks;
-  bool has_stacks = declaration.events && declaration.events->first_of(Kind::kStack) != nullptr;
-  if (has_stacks && !grouped && arguments.columns.empty()) return ViewKind::kStacks;
-  if (declaration.table && !(slow_rows(arguments) && declaration.events) && arguments.columns.empty()) {
-    if (grouped) return ViewKind::kTop;
-    return declaration.table->first_of(Kind::kHistogram) != nullptr ? ViewKind::kHistogram : ViewKind::kTop;
-  }
-  return grouped ? ViewKind::kTop : ViewKind::kStream;
+const Schema *schema_or_null(const std::optional<Schema> &schema) {
+  return schema ? &*schema : nullptr;
 }
 
-// Whether the sensor's table has what is asked to group by. It is cheaper than
-// rows, because the kernel adds it up, but has fewer columns.
-bool table_answers(const Declaration &declaration, const WatchArguments &arguments) {
-  if (!declaration.table) return false;
-  return arguments.by.empty() || parse_fields(*declaration.table, arguments.by, {}).has_value();
+ViewWishes wishes_of(const WatchArguments &arguments) {
+  return {!arguments.by.empty() || !arguments.sort.empty(), !arguments.columns.empty(), !arguments.stack.empty(),
+          slow_rows(arguments)};
 }
 
 // Tables that can do without keep no row for each process, unless somebody asks
@@ -136,7 +99,6 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   plan.count = arguments.count;
   plan.cost = arguments.cost;
   plan.verbose = arguments.verbose;
-  plan.cgroup = TRY(open_cgroup(arguments));
 
   ViewOptions &view = plan.view_options;
   view.format = arguments.json ? Format::kJson : arguments.csv ? Format::kCsv : Format::kPeople;
@@ -148,26 +110,7 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   view.name_sensor = arguments.sensors.size() > 1;
   view.timestamps = arguments.timestamps;
 
-  SensorOptions common;
-  common.pid = arguments.pid;
-  common.comm = arguments.comm;
-  common.cgroup_fd = plan.cgroup.get();
-  if (!arguments.ring.empty()) {
-    uint64_t bytes = TRY(parse_bytes(arguments.ring));
-    auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-    if (bytes < page || bytes > (1u << 30) || (bytes & (bytes - 1)) != 0)
-      return fail(ErrorCode::kMisuse, fmt::format("bad ring size '{}'", arguments.ring), "it must be a power of two",
-                  fmt::format("between {} and 1GiB", page));
-    common.ring_bytes = bytes;
-  }
-  for (const std::string &setting : arguments.settings) {
-    size_t equals = setting.find('=');
-    if (equals == std::string::npos)
-      return fail(ErrorCode::kMisuse, fmt::format("bad setting '{}'", setting), {}, "write it as --set name=value");
-    common.parameters.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
-  }
-  if (!arguments.min.empty()) common.parameters.emplace_back("min", arguments.min);
-  if (arguments.failed) common.parameters.emplace_back("failed", "1");
+  SensorOptions common = TRY(sensor_options(arguments, plan.cgroup));
   for (const std::string &text : arguments.sensors) {
     size_t colon = text.find(':');
     SensorRequest request{text.substr(0, colon), common, true};
@@ -192,10 +135,11 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
         return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' has no rows to mix with others", request.name), {},
                     fmt::format("waggle watch {}      alone", request.name));
     } else if (plan.view == ViewKind::kAuto) {
-      plan.view = natural_view(declaration, arguments);
+      plan.view =
+          natural_view(schema_or_null(declaration.events), schema_or_null(declaration.table), wishes_of(arguments));
     }
     bool wants_rows = several || plan.view == ViewKind::kStream || plan.view == ViewKind::kStacks ||
-                      slow_rows(arguments) || !table_answers(declaration, arguments);
+                      slow_rows(arguments) || !table_answers(schema_or_null(declaration.table), arguments.by);
     request.options.want_events = wants_rows && declaration.events.has_value();
     request.options.want_table = !request.options.want_events;
     if (request.options.want_table && groups_by_process(declaration, arguments))
@@ -209,25 +153,13 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   return plan;
 }
 
-Result<std::unique_ptr<View>> make_view(const WatchPlan &plan, Session &session, Renderer &renderer, Output &output) {
+std::vector<const Schema *> schemas_shown(Session &session) {
   std::vector<const Schema *> schemas;
   for (Session::Member &member : session.members()) {
     if (member.sensor == nullptr || !member.request.is_asked_for) continue;
-    schemas.push_back(member.events != nullptr ? member.events : &*member.sensor->declaration().table);
+    schemas.push_back(member.table == nullptr ? member.events : &*member.sensor->declaration().table);
   }
-  CHECK(!schemas.empty());
-  switch (plan.view) {
-    case ViewKind::kTop:
-      return make_top_view(*schemas[0], plan.view_options, renderer, output);
-    case ViewKind::kHistogram:
-      return make_histogram_view(*schemas[0], plan.view_options, renderer, output);
-    case ViewKind::kHeat:
-      return make_heat_view(*schemas[0], plan.view_options, renderer, output);
-    case ViewKind::kStacks:
-      return make_stack_view(*schemas[0], plan.view_options, renderer, output);
-    default:
-      return make_stream_view(schemas, plan.view_options, renderer, output);
-  }
+  return schemas;
 }
 
 // Intervals of a stream only flush it; other views print then. A view for which
@@ -262,7 +194,7 @@ void say_hooks(Session &session) {
 void say_losses(Session &session, const WatchPlan &plan) {
   for (const Session::Member &member : session.members()) {
     if (member.sensor == nullptr || !member.request.is_asked_for) continue;
-    Counts counts = member.events != nullptr ? member.sensor->stream_counts() : member.sensor->table_counts();
+    Counts counts = member.table == nullptr ? member.sensor->stream_counts() : member.sensor->table_counts();
     say(loss_line(member.request.name, counts));
     if (!plan.cost) continue;
     Cost cost = member.sensor->cost();
@@ -295,7 +227,8 @@ int watch(const WatchArguments &arguments) {
   Host host;
   if (plan.knows_processes) host.know_processes();
   Renderer renderer(host);
-  Result<std::unique_ptr<View>> view_made = make_view(plan, session, renderer, output);
+  Result<std::unique_ptr<View>> view_made =
+      make_view(plan.view, schemas_shown(session), plan.view_options, renderer, output);
   if (!view_made) return leave(report(view_made.error()));
   View &view = **view_made;
   if (plan.verbose) say_hooks(session);
@@ -350,15 +283,7 @@ std::function<int()> configure_watch(CLI::App &app) {
       ->required()
       ->type_name("SENSOR...");
   auto *filter = app.add_option_group("Filters, in the kernel");
-  filter->add_option("-p,--pid", a.pid, "only this process")->type_name("PID");
-  filter->add_option("--comm", a.comm, "only tasks of this name")->type_name("NAME");
-  filter->add_option("--cgroup", a.cgroup, "only this cgroup and those below it")->type_name("PATH");
-  filter->add_option("--container", a.container, "only this container")->type_name("ID");
-  filter->add_option("--min", a.min, "only what took at least this long (10ms, 1.5s; bare numbers are ms)")
-      ->type_name("TIME");
-  filter->add_flag("--failed", a.failed, "only calls that failed");
-  filter->add_option("--set", a.settings, "a parameter of the sensor (waggle list columns SENSOR)")
-      ->type_name("NAME=VALUE");
+  add_filter_options(*filter, a);
   auto *view = app.add_option_group("View");
   view->add_option("--view", a.view, "stream, top, histogram, heatmap or stacks")->type_name("VIEW");
   view->add_option("--by", a.by, "group by these columns")->type_name("COL,...");

@@ -1,0 +1,38 @@
+// Which view shows rows or a table, by what they are and what was asked for: the
+// same for sensors that run and for recordings of them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "view/view.h"
+
+namespace waggle {
+
+enum class ViewKind { kAuto, kStream, kTop, kHistogram, kHeat, kStacks };
+
+// As it is typed; kAuto for "".  errors: Misuse
+Result<ViewKind> parse_view(const std::string &name);
+
+struct ViewWishes {
+  bool groups = false;       // --by or --sort
+  bool columns = false;      // --columns
+  bool folded = false;       // --stack
+  bool chosen_rows = false;  // --min or --failed: single events, not what a table adds up
+};
+
+// The view a sensor asks for by what it has: a table of distributions is a
+// histogram, another table a top list, stacks are stacks, and rows are a stream.
+// events, table: null where it has none.
+ViewKind natural_view(const Schema *events, const Schema *table, const ViewWishes &wishes);
+
+// Whether the table has what is asked to group by. It is cheaper than rows, because
+// the kernel adds it up, but has fewer columns.
+bool table_answers(const Schema *table, const std::string &by);
+
+// REQUIRES: kind is not kAuto; one schema, or kind is kStream
+Result<std::unique_ptr<View>> make_view(ViewKind kind, const std::vector<const Schema *> &schemas,
+                                        const ViewOptions &options, Renderer &renderer, Output &output);
+
+}  // namespace waggle
