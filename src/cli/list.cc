@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "base/quantity.h"
 #include "base/text.h"
+#include "cli/list_cost.h"
 #include "cli/verb.h"
 #include "enrich/field.h"
 #include "kernel/probes.h"
@@ -16,8 +18,8 @@ std::function<int()> configure_list(CLI::App &app);
 namespace {
 
 struct ListArguments {
-  bool here = false, names = false, json = false;
-  std::string sensor, pattern = "*";
+  bool here = false, names = false, json = false, cost = false;
+  std::string sensor, pattern = "*", duration = "1s";
 };
 
 std::string state_here(const Declaration &declaration) {
@@ -29,6 +31,10 @@ std::string state_here(const Declaration &declaration) {
 }
 
 int list_sensors(const ListArguments &arguments) {
+  if (arguments.cost) {
+    Result<uint64_t> duration = parse_duration_ns(arguments.duration, 1'000'000'000);
+    return duration ? list_costs(arguments.json, std::chrono::nanoseconds(*duration)) : report(duration.error());
+  }
   for (const SensorObject &object : sensor_objects()) {
     if (arguments.names) {
       fmt::print("{}\n", object.name);
@@ -114,6 +120,11 @@ std::function<int()> configure_list(CLI::App &app) {
   CLI::App *sensors = app.add_subcommand("sensors", "every built-in sensor");
   sensors->add_flag("--here", arguments->here, "try each on this kernel");
   sensors->add_flag("--names", arguments->names, "names only");
+  CLI::Option *cost = sensors->add_flag("--cost", arguments->cost, "run each and tell what it takes of a CPU");
+  sensors->add_option("-d,--duration", arguments->duration, "with --cost: for so long (1s)")
+      ->type_name("TIME")
+      ->check(not_empty())
+      ->needs(cost);
   sensors->add_flag("--json", arguments->json, "one JSON object a line");
   sensors->callback([=] { *chosen = [=] { return list_sensors(*arguments); }; });
   CLI::App *columns = app.add_subcommand("columns", "columns, parameters and hooks of a sensor");

@@ -35,6 +35,7 @@ constexpr Verb kVerbs[] = {
      configure_watch},
     {"list", "sensors, their columns, and what can be probed",
      "waggle list sensors --here               # with what this kernel can run\n"
+     "waggle list sensors --cost               # events a second, ns an event, % of a core\n"
      "waggle list columns open\n"
      "waggle list probes 'tcp_*'",
      configure_list},

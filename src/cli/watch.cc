@@ -14,6 +14,7 @@
 #include "cli/signals.h"
 #include "cli/verb.h"
 #include "cli/view_choice.h"
+#include "kernel/bpf_stats.h"
 #include "view/view.h"
 
 namespace waggle {
@@ -191,15 +192,21 @@ void say_hooks(Session &session) {
   }
 }
 
-void say_losses(Session &session, const WatchPlan &plan) {
+// What the kernel says the programs of a sensor took, of which `seconds` passed.
+void say_cost(const Session::Member &member, const Counts &counts, double seconds) {
+  Cost cost = member.sensor->cost();
+  say(fmt::format("{}: {} program runs, {} ns each, {} ns an event, {:.2f}% of a core, {} instructions",
+                  member.request.name, cost.runs, cost.runs == 0 ? 0 : cost.run_ns / cost.runs,
+                  counts.produced == 0 ? 0 : cost.run_ns / counts.produced, cost.core_percent(seconds),
+                  cost.instructions));
+}
+
+void say_losses(Session &session, const WatchPlan &plan, double seconds) {
   for (const Session::Member &member : session.members()) {
     if (member.sensor == nullptr || !member.request.is_asked_for) continue;
     Counts counts = member.table == nullptr ? member.sensor->stream_counts() : member.sensor->table_counts();
     say(loss_line(member.request.name, counts));
-    if (!plan.cost) continue;
-    Cost cost = member.sensor->cost();
-    say(fmt::format("{}: {} program runs, {} ns each, {} instructions", member.request.name, cost.runs,
-                    cost.runs == 0 ? 0 : cost.run_ns / cost.runs, cost.instructions));
+    if (plan.cost) say_cost(member, counts, seconds);
   }
 }
 
@@ -208,6 +215,12 @@ int watch(const WatchArguments &arguments) {
   if (!made) return report(made.error());
   WatchPlan plan = std::move(*made);
   StopSignals signals;
+  Fd counts_runs;
+  if (plan.cost) {
+    Result<Fd> counting = count_program_runs();
+    if (!counting) return report(counting.error());
+    counts_runs = std::move(*counting);
+  }
   Result<Session> started = Session::start(plan.requests);
   if (!started) return report(started.error());
   Session session = std::move(*started);
@@ -234,6 +247,7 @@ int watch(const WatchArguments &arguments) {
   if (plan.verbose) say_hooks(session);
 
   auto now = steady_clock::now();
+  auto began = now;
   auto interval = std::chrono::duration_cast<steady_clock::duration>(interval_of(plan, output));
   auto tick_next = now + interval;
   auto end = plan.duration ? now + std::chrono::duration_cast<steady_clock::duration>(*plan.duration)
@@ -262,11 +276,12 @@ int watch(const WatchArguments &arguments) {
   }
   // Whoever has no patience for the last rows may end it for good.
   signals.seen();
+  std::chrono::duration<double> watched = steady_clock::now() - began;
   session.stop();
   session.drain(show);
   if (!enough()) tick(true);
   output.flush();
-  say_losses(session, plan);
+  say_losses(session, plan, watched.count());
   if (!output.failure().empty()) {
     fputs(Error{ErrorCode::kFailed, "cannot write the output", output.failure(), ""}.text().c_str(), stderr);
     failed = true;

@@ -38,10 +38,14 @@ struct Counts {
   uint64_t in_flight() const { return produced - filtered - delivered - lost; }
 };
 
-// From the kernel's own accounting (BPF_ENABLE_STATS); zero while that is off.
+// From the kernel's own accounting; runs and their time are zero while nobody has
+// it on (kernel/bpf_stats.h).
 struct Cost {
   uint64_t runs = 0, run_ns = 0;
   uint64_t instructions = 0;  // verified, all programs
+
+  // Of one CPU, over so many seconds.
+  double core_percent(double seconds) const { return seconds > 0 ? static_cast<double>(run_ns) / (seconds * 1e7) : 0; }
 };
 
 class Sensor {
