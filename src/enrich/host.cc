@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "enrich/host_answers.h"
 #include "enrich/host_names.h"
 #include "enrich/process_table.h"
 #include "kernel/cgroup.h"
@@ -26,20 +27,26 @@ int64_t read_clock(clockid_t id) {
 
 constexpr std::chrono::seconds kClockAge{5};
 
-// The columns of the process sensors by the names they have there.
+std::string_view text_or_nothing(const std::string *text) {
+  return text == nullptr ? std::string_view{} : *text;
+}
+
+// The columns of the process sensors by the names they have there. A recording may
+// have others under these names.
 uint64_t number_of(const Schema &schema, Row row, std::string_view column) {
   const Column *found = schema.find(column);
-  return found == nullptr ? 0 : natural(*found, row);
+  return found == nullptr || !found->is_integer() ? 0 : natural(*found, row);
 }
 
 std::string_view text_of(const Schema &schema, Row row, std::string_view column) {
   const Column *found = schema.find(column);
-  return found == nullptr ? std::string_view{} : text(*found, row);
+  return found == nullptr || !found->is_text() ? std::string_view{} : text(*found, row);
 }
 
 }  // namespace
 
 struct Host::State {
+  const HostAnswers *answers = nullptr;  // where this is another host
   int64_t wall_minus_monotonic_ns = 0;
   steady_clock::time_point clock_read{};
   HostNames names;
@@ -57,9 +64,17 @@ struct Host::State {
 };
 
 Host::Host() : state_(std::make_unique<State>()) {}
+Host::Host(const HostAnswers &answers) : Host() {
+  state_->answers = &answers;
+}
 Host::~Host() = default;
 
+int64_t Host::wall_now_ns() {
+  return state_->answers != nullptr ? state_->answers->now_ns : read_clock(CLOCK_REALTIME);
+}
+
 int64_t Host::wall_minus_monotonic_ns() {
+  if (state_->answers != nullptr) return state_->answers->wall_minus_monotonic_ns;
   auto now = steady_clock::now();
   if (state_->wall_minus_monotonic_ns == 0 || now - state_->clock_read > kClockAge) {
     state_->clock_read = now;
@@ -68,24 +83,40 @@ int64_t Host::wall_minus_monotonic_ns() {
   return state_->wall_minus_monotonic_ns;
 }
 
+const std::string *Host::told_name(Kind kind, uint64_t value) {
+  if (state_->answers == nullptr) return nullptr;
+  auto told = state_->answers->names.find({kind, value});
+  return told == state_->answers->names.end() ? nullptr : &told->second;
+}
+
 std::string_view Host::user_name(uint32_t uid) {
+  if (state_->answers != nullptr) return text_or_nothing(told_name(Kind::kUid, uid));
   return state_->names.user(uid);
 }
 std::string_view Host::group_name(uint32_t gid) {
+  if (state_->answers != nullptr) return text_or_nothing(told_name(Kind::kGid, gid));
   return state_->names.group(gid);
 }
 std::string Host::device_name(uint32_t device) {
   DeviceNumber number = DeviceNumber::from_kernel(device);
+  if (state_->answers != nullptr) {
+    const std::string *told = told_name(Kind::kDevice, device);
+    return told == nullptr ? number.text() : *told;
+  }
   std::string_view disk = state_->names.disk(number);
   return disk.empty() ? number.text() : std::string(disk);
 }
 
 std::string Host::mount_point(uint32_t device) {
+  if (state_->answers != nullptr) {
+    auto told = state_->answers->mount_points.find(device);
+    return told == state_->answers->mount_points.end() ? std::string() : told->second;
+  }
   return std::string(state_->names.mount_point(DeviceNumber::from_kernel(device)));
 }
 
 CgroupTree *Host::State::cgroup_tree() {
-  if (!cgroups_tried) {
+  if (!cgroups_tried && answers == nullptr) {
     cgroups_tried = true;
     if (Result<CgroupTree> tree = CgroupTree::open()) cgroups.emplace(std::move(*tree));
   }
@@ -93,7 +124,11 @@ CgroupTree *Host::State::cgroup_tree() {
 }
 
 ProcessTable &Host::State::process_table() {
-  if (processes == nullptr) processes = std::make_unique<ProcessTable>(cgroup_tree());
+  if (processes == nullptr) {
+    ProcessTable::Options options;
+    if (answers != nullptr) options.told_cgroups = &answers->cgroup_paths;
+    processes = std::make_unique<ProcessTable>(cgroup_tree(), options);
+  }
   return *processes;
 }
 
@@ -173,10 +208,25 @@ void Host::append_of_process(std::string &out, Follow follow, uint32_t pid, uint
   }
 }
 
-void Host::append_of_cgroup(std::string &out, Follow follow, uint64_t cgroup_id) {
+std::vector<const Process *> Host::living_processes() {
+  return state_->process_table().living();
+}
+
+void Host::add_process(Process process) {
+  state_->process_table().add(std::move(process));
+}
+
+std::string_view Host::cgroup_path(uint64_t cgroup_id) {
+  if (state_->answers != nullptr) {
+    auto told = state_->answers->cgroup_paths.find(cgroup_id);
+    return told == state_->answers->cgroup_paths.end() ? std::string_view{} : told->second;
+  }
   CgroupTree *tree = state_->cgroup_tree();
-  if (tree == nullptr) return;
-  std::string_view path = tree->path_of(cgroup_id);
+  return tree == nullptr ? std::string_view{} : tree->path_of(cgroup_id);
+}
+
+void Host::append_of_cgroup(std::string &out, Follow follow, uint64_t cgroup_id) {
+  std::string_view path = cgroup_path(cgroup_id);
   if (follow == Follow::kContainer)
     out += parse_cgroup_path(path).container_id;
   else if (follow == Follow::kUnit)
@@ -194,6 +244,11 @@ KernelSymbols *Host::State::kernel_symbol_table() {
 }
 
 std::string Host::kernel_symbol(uint64_t address, bool with_offset) {
+  if (state_->answers != nullptr) {
+    auto told = state_->answers->kernel_symbols.find(address);
+    if (told == state_->answers->kernel_symbols.end()) return fmt::format("{:#x}", address);
+    return with_offset ? told->second.with_offset : told->second.name;
+  }
   KernelSymbols *table = state_->kernel_symbol_table();
   std::optional<KernelSymbol> found = table == nullptr ? std::nullopt : table->find(address);
   if (!found) return fmt::format("{:#x}", address);
@@ -209,11 +264,16 @@ UserSymbols &Host::State::user_symbol_tables() {
 }
 
 std::string Host::user_symbol(uint32_t pid, uint64_t address, bool is_return_address) {
+  if (state_->answers != nullptr) {
+    auto told = state_->answers->user_symbols.find({pid, address, is_return_address});
+    return told == state_->answers->user_symbols.end() ? fmt::format("{:#x}", address) : told->second;
+  }
   FrameAddress kind = is_return_address ? FrameAddress::kReturn : FrameAddress::kInstruction;
   return state_->user_symbol_tables().resolve(static_cast<int32_t>(pid), address, kind).text(false);
 }
 
 void Host::note_mappings(uint32_t pid) {
+  if (state_->answers != nullptr) return;
   state_->user_symbol_tables().note(static_cast<int32_t>(pid));
 }
 

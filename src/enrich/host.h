@@ -11,21 +11,34 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "enrich/field.h"
 #include "schema/batch.h"
 
 namespace waggle {
 
+struct HostAnswers;
+struct Process;
+
 class Host {
  public:
   Host();
+  // Of another host and another time: all answers come from a recording, which
+  // outlives this, and nothing is asked of the host that this runs on.
+  explicit Host(const HostAnswers &answers);
   ~Host();
+
+  // CLOCK_REALTIME.
+  int64_t wall_now_ns();
 
   // Add to CLOCK_MONOTONIC to get CLOCK_REALTIME; read again every few seconds,
   // because the wall clock is stepped and slewed.
   int64_t wall_minus_monotonic_ns();
 
+  // What a recording calls a value of such a kind; null on the host itself, where
+  // the kernel, /etc and tables of names are asked.
+  const std::string *told_name(Kind kind, uint64_t value);
   std::string_view user_name(uint32_t uid);   // empty: not in /etc/passwd
   std::string_view group_name(uint32_t gid);  // empty: not in /etc/group
   std::string device_name(uint32_t device);   // kernel's dev_t: "sda", or "8:0"
@@ -44,6 +57,10 @@ class Host {
   void know_processes();
   // Learns from a row of the sensors exec, fork and exit; ignores others.
   void observe(const Schema &schema, Row row);
+  // For recordings: what there is to tell of processes and cgroups, and telling it.
+  std::vector<const Process *> living_processes();
+  void add_process(Process process);
+  std::string_view cgroup_path(uint64_t cgroup_id);
   // Snapshots a process's mappings before it ends, for user_symbol().
   void note_mappings(uint32_t pid);
 

@@ -55,6 +55,7 @@ ProcessTable::~ProcessTable() = default;
 ProcessTable::ProcessTable(ProcessTable &&) noexcept = default;
 
 Result<size_t> ProcessTable::seed() {
+  if (options_.told_cgroups != nullptr) return size_t{0};
   std::vector<int32_t> pids = TRY(list_processes());
   newest_.reserve(pids.size() * 2);
   size_t read = 0;
@@ -66,6 +67,20 @@ Result<size_t> ProcessTable::seed() {
   unknown_until_ns_.clear();
   resync_at_ = std::max(kResyncFirst, alive_ * 2);
   return read;
+}
+
+void ProcessTable::add(Process process) {
+  if (!process.command) process.command = no_command();
+  if (!process.placement) process.placement = placement_of_id(process.cgroup_id);
+  process.exit_ns = 0;
+  insert(std::move(process));
+}
+
+std::vector<const Process *> ProcessTable::living() const {
+  std::vector<const Process *> living;
+  for (const auto &[pid, node] : newest_)
+    if (node->process.alive()) living.push_back(&node->process);
+  return living;
 }
 
 void ProcessTable::on_fork(const ForkEvent &event) {
@@ -129,7 +144,7 @@ void ProcessTable::on_exec(const ExecEvent &event) {
   // A runtime on a hybrid host moves its process in the v1 hierarchies, which
   // the id does not show, and then calls execve(2).
   bool hybrid = cgroups_ && cgroups_->mounts().hybrid();
-  if (hybrid || !cgroups_) {
+  if ((hybrid || !cgroups_) && options_.told_cgroups == nullptr) {
     if (Result<ProcessFiles> files = ProcessFiles::open(event.pid)) {
       if (Result<std::vector<CgroupLine>> lines = files->cgroup(); lines && !lines->empty()) {
         process.placement = placement_of(choose_cgroup(*lines)->path);
@@ -177,8 +192,9 @@ std::vector<const Process *> ProcessTable::ancestors(const Process &process) {
 }
 
 void ProcessTable::resync() {
-  to_boottime_ns_ = read_clock_offsets().to_boottime_ns;
   resync_at_ = std::max(kResyncFirst, alive_ * 2);
+  if (options_.told_cgroups != nullptr) return;
+  to_boottime_ns_ = read_clock_offsets().to_boottime_ns;
   Result<std::vector<int32_t>> pids = list_processes();
   if (!pids) return;  // nothing is known to have ended
   uint64_t now = now_ns();
@@ -282,7 +298,7 @@ bool ProcessTable::read_process(int32_t pid, Process &process, bool &argv_pendin
 }
 
 ProcessTable::Node *ProcessTable::find_in_proc(int32_t pid, uint64_t when_ns) {
-  if (pid <= 0) return nullptr;
+  if (pid <= 0 || options_.told_cgroups != nullptr) return nullptr;
   uint64_t now = now_ns();
   if (auto unknown = unknown_until_ns_.find(pid); unknown != unknown_until_ns_.end() && now < unknown->second)
     return nullptr;
@@ -307,6 +323,7 @@ ProcessTable::Node *ProcessTable::find_in_proc(int32_t pid, uint64_t when_ns) {
 }
 
 void ProcessTable::learn_argv(Node &node) {
+  if (options_.told_cgroups != nullptr) return;
   node.argv_retry_ns = now_ns() + kSecondNs;
   Result<ProcessFiles> files = ProcessFiles::open(node.process.pid);
   Result<ProcessStat> stat = files ? files->stat() : fail(ErrorCode::kNotFound, "");
@@ -335,6 +352,10 @@ std::shared_ptr<const Placement> ProcessTable::placement_of(std::string_view pat
 }
 
 std::shared_ptr<const Placement> ProcessTable::placement_of_id(uint64_t cgroup_id) {
+  if (options_.told_cgroups != nullptr) {
+    auto told = options_.told_cgroups->find(cgroup_id);
+    return told == options_.told_cgroups->end() ? no_placement() : placement_of(told->second);
+  }
   return placement_of(cgroup_id != 0 && cgroups_ ? cgroups_->path_of(cgroup_id) : std::string_view());
 }
 

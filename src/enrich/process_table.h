@@ -64,6 +64,9 @@ class ProcessTable {
     // shares its parent's, so at most some 14 MB of dead processes.
     size_t exited_most = 32768;
     size_t argv_bytes_most = 4096;
+    // Paths of cgroups by id. With them the table is of another host: it knows
+    // what it is told, and asks neither this one's /proc nor its cgroups.
+    const std::unordered_map<uint64_t, std::string> *told_cgroups = nullptr;
   };
   struct ForkEvent {
     int32_t parent_pid = 0, child_pid = 0;
@@ -93,6 +96,12 @@ class ProcessTable {
   // read.
   // errors: Denied, Failed when /proc cannot be listed
   Result<size_t> seed();
+
+  // Takes over a process that another table knew; `command` may be null, and
+  // `placement` is found by cgroup id when it is.
+  void add(Process process);
+  // Every process that lives, in no order. The pointers are valid until the next on_*().
+  std::vector<const Process *> living() const;
 
   void on_fork(const ForkEvent &event);
   void on_exec(const ExecEvent &event);

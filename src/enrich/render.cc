@@ -55,6 +55,12 @@ bool json_by_name(Kind kind) {
   }
 }
 
+// 0 for times that no clock shows: a recording may hold any.
+int64_t wall_of(uint64_t monotonic_ns, int64_t offset_ns) {
+  auto wall = static_cast<int64_t>(monotonic_ns + static_cast<uint64_t>(offset_ns));
+  return wall < 0 ? 0 : wall;
+}
+
 std::string_view file_op_name(int64_t op) {
   static constexpr std::string_view kNames[] = {"read", "write", "open", "fsync"};  // enum wg_file_ops
   return op >= 0 && op < 4 ? kNames[op] : std::string_view{};
@@ -81,6 +87,10 @@ std::vector<std::string_view> arguments_of(std::string_view nul_separated) {
 }
 
 }  // namespace
+
+bool is_named_by_host(Kind kind) {
+  return kind == Kind::kUid || kind == Kind::kGid || (kind != Kind::kIp && json_by_name(kind));
+}
 
 void append_ip(std::string &out, std::span<const uint8_t, 16> address) {
   static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -112,14 +122,14 @@ void append_command_line(std::string &out, std::string_view nul_separated) {
 }
 
 void Renderer::append_wall_clock(std::string &out, uint64_t monotonic_ns) {
-  int64_t wall = static_cast<int64_t>(monotonic_ns) + host_->wall_minus_monotonic_ns();
+  int64_t wall = wall_of(monotonic_ns, host_->wall_minus_monotonic_ns());
   turn_clock(wall / 1'000'000'000);
   out += clock_;
   fmt::format_to(std::back_inserter(out), ".{:06}", wall % 1'000'000'000 / 1000);
 }
 
 void Renderer::append_rfc3339(std::string &out, uint64_t monotonic_ns) {
-  int64_t wall = static_cast<int64_t>(monotonic_ns) + host_->wall_minus_monotonic_ns();
+  int64_t wall = wall_of(monotonic_ns, host_->wall_minus_monotonic_ns());
   turn_clock(wall / 1'000'000'000);
   out += date_;
   char fraction[] = ".000000000Z";
@@ -211,6 +221,10 @@ void Renderer::append_column_text(std::string &out, const Column &column, Row ro
 void Renderer::append_name_of(std::string &out, const Column &column, Row row) {
   if (column.kind == Kind::kIp) return append_ip(out, ip(column, row));
   int64_t number = integer(column, row);
+  if (const std::string *told = host_->told_name(column.kind, static_cast<uint64_t>(number))) {
+    out += *told;
+    return;
+  }
   switch (column.kind) {
     case Kind::kFilesystem:
       if (std::string_view name = filesystem_name(static_cast<uint64_t>(number)); !name.empty())

@@ -26,6 +26,10 @@
 
 namespace waggle {
 
+// Whether a value of this kind is shown by a name that the host, or its kernel,
+// gives it: what a recording carries the name of.
+bool is_named_by_host(Kind kind);
+
 // Threads: one at a time.
 class Renderer {
  public:

@@ -56,7 +56,7 @@ class HistogramView : public View {
   void tick(bool) override {
     std::string &out = output_->text();
     if (intervals_ > 0) out += '\n';
-    if (options_.timestamps) out += clock_now() + "\n";
+    if (options_.timestamps) out += clock_text(renderer_->host().wall_now_ns()) + "\n";
     bool any = false;
     for (const Group *group : aggregate_.sorted_by(aggregate_.default_measure(), options_.top)) {
       for (size_t measure : distributions_) any |= print_chart(*group, measure);
@@ -122,7 +122,7 @@ class HeatView : public View {
     aggregate_.clear();
     std::string &out = output_->text();
     if (intervals_ % kLinesPerHead == 0) print_head();
-    out += clock_now() + " |";
+    out += clock_text(renderer_->host().wall_now_ns()) + " |";
     uint64_t most = *std::max_element(all.slots, all.slots + Histogram::kSlots);
     for (size_t slot = kFirst; slot <= kLast; slot++) {
       uint64_t count = all.slots[slot];

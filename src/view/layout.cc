@@ -86,8 +86,8 @@ std::string upper(std::string_view text) {
   return result;
 }
 
-std::string clock_now() {
-  time_t now = time(nullptr);
+std::string clock_text(int64_t wall_ns) {
+  time_t now = wall_ns / 1'000'000'000;
   tm parts = {};
   localtime_r(&now, &parts);
   char text[16];
@@ -95,14 +95,17 @@ std::string clock_now() {
   return text;
 }
 
-std::string rfc3339_now() {
-  timespec now = {};
-  clock_gettime(CLOCK_REALTIME, &now);
+std::string clock_now() {
+  return clock_text(int64_t{time(nullptr)} * 1'000'000'000);
+}
+
+std::string rfc3339_text(int64_t wall_ns) {
+  time_t now = wall_ns / 1'000'000'000;
   tm parts = {};
-  gmtime_r(&now.tv_sec, &parts);
+  gmtime_r(&now, &parts);
   char text[24];
   strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-  return fmt::format("{}.{:09}Z", text, now.tv_nsec);
+  return fmt::format("{}.{:09}Z", text, wall_ns % 1'000'000'000);
 }
 
 }  // namespace waggle

@@ -26,11 +26,12 @@ size_t display_width(std::string_view text);
 
 std::string upper(std::string_view text);
 
-// "12:03:07" of the local clock, for the line before an interval.
+// "12:03:07" of the local clock, for the line before an interval. wall_ns: CLOCK_REALTIME
+std::string clock_text(int64_t wall_ns);
 std::string clock_now();
 
 // "2026-11-21T12:03:07.123456789Z", for machines.
-std::string rfc3339_now();
+std::string rfc3339_text(int64_t wall_ns);
 
 namespace ansi {
 inline constexpr std::string_view kBold = "\x1b[1m", kDim = "\x1b[2m", kReset = "\x1b[0m";

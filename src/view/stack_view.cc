@@ -56,7 +56,7 @@ class StackView : public View {
     } else if (options_.format == Format::kJson) {
       for (const auto &[stack, count] : sorted) print_json(stack, count);
     } else {
-      if (options_.timestamps) out += clock_now() + "\n";
+      if (options_.timestamps) out += clock_text(renderer_->host().wall_now_ns()) + "\n";
       size_t shown = options_.top == 0 ? sorted.size() : std::min(options_.top, sorted.size());
       for (size_t i = 0; i < shown; i++) print_for_people(sorted[i].first, sorted[i].second);
       fmt::format_to(std::back_inserter(out), "{} samples, {} different stacks{}\n", samples_, sorted.size(),

@@ -61,7 +61,7 @@ class TopView : public View {
   void print_for_people() {
     std::string &out = output_->text();
     if (intervals_ > 0) out += '\n';
-    if (options_.timestamps) out += clock_now() + "\n";
+    if (options_.timestamps) out += clock_text(renderer_->host().wall_now_ns()) + "\n";
     std::vector<Cell> cells;
     if (output_->colors()) out += ansi::kBold;
     for (const Field &field : aggregate_.by()) {
@@ -104,7 +104,8 @@ class TopView : public View {
     bool csv = options_.format == Format::kCsv;
     std::string &out = output_->text();
     if (csv && intervals_ == 0) print_csv_head();
-    std::string when = csv ? rfc3339_now() : '"' + rfc3339_now() + '"';
+    std::string when = rfc3339_text(renderer_->host().wall_now_ns());
+    if (!csv) when = '"' + when + '"';
     for (const Group *group : aggregate_.sorted_by(sort_, options_.top)) {
       std::string_view separator = csv ? "" : "{";
       auto put = [&](std::string_view name, std::string_view value) {
