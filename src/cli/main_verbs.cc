@@ -11,6 +11,7 @@ namespace waggle {
 std::function<int()> configure_watch(CLI::App &app);
 std::function<int()> configure_top(CLI::App &app);
 std::function<int()> configure_list(CLI::App &app);
+std::function<int()> configure_diff(CLI::App &app);
 std::function<int()> configure_doctor(CLI::App &app);
 std::function<int()> configure_completion(CLI::App &app);
 std::function<int()> configure_man(CLI::App &app);
@@ -39,6 +40,10 @@ constexpr Verb kVerbs[] = {
      "waggle list columns open\n"
      "waggle list probes 'tcp_*'",
      configure_list},
+    {"diff", "what changed between two recordings of a table, and by how much",
+     "waggle watch block --view histogram -d 10s --json > before.json\n"
+     "waggle diff before.json after.json       # the most significant change first",
+     configure_diff},
     {"doctor", "what this kernel can do, and each sensor on it",
      "waggle doctor\n"
      "waggle doctor --json | jq '.sensors[] | select(.state != \"runs\")'",

@@ -108,4 +108,14 @@ std::string rfc3339_text(int64_t wall_ns) {
   return fmt::format("{}.{:09}Z", text, wall_ns % 1'000'000'000);
 }
 
+std::string slots_json(const Histogram &histogram) {
+  std::string json = "{";
+  for (size_t i = 0; i < Histogram::kSlots; i++) {
+    if (histogram.slots[i] == 0) continue;
+    if (json.size() > 1) json += ',';
+    fmt::format_to(std::back_inserter(json), "\"{}\":{}", i == 0 ? 0 : uint64_t{1} << i, histogram.slots[i]);
+  }
+  return json + "}";
+}
+
 }  // namespace waggle

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "enrich/field.h"
+#include "schema/batch.h"
 
 namespace waggle {
 
@@ -32,6 +33,9 @@ std::string clock_now();
 
 // "2026-11-21T12:03:07.123456789Z", for machines.
 std::string rfc3339_text(int64_t wall_ns);
+
+// {"1024":3,…}: the lower bound of each slot that is not empty, in ns, and its count.
+std::string slots_json(const Histogram &histogram);
 
 namespace ansi {
 inline constexpr std::string_view kBold = "\x1b[1m", kDim = "\x1b[2m", kReset = "\x1b[0m";

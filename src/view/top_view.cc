@@ -150,17 +150,6 @@ class TopView : public View {
     out += '\n';
   }
 
-  // {"1024":3,…}: the lower bound of each slot that is not empty, in ns, and its count.
-  static std::string slots_json(const Histogram &histogram) {
-    std::string json = "{";
-    for (size_t i = 0; i < Histogram::kSlots; i++) {
-      if (histogram.slots[i] == 0) continue;
-      if (json.size() > 1) json += ',';
-      fmt::format_to(std::back_inserter(json), "\"{}\":{}", i == 0 ? 0 : uint64_t{1} << i, histogram.slots[i]);
-    }
-    return json + "}";
-  }
-
   static std::string heading_base(const Measure &measure) { return measure.name; }
   static std::string heading(const Measure &measure, const Part &part) {
     return heading_base(measure) + std::string(part.suffix);
