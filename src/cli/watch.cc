@@ -15,6 +15,7 @@
 #include "cli/verb.h"
 #include "cli/view_choice.h"
 #include "kernel/bpf_stats.h"
+#include "view/slowest.h"
 #include "view/view.h"
 
 namespace waggle {
@@ -25,12 +26,17 @@ namespace {
 
 using std::chrono::steady_clock;
 
+constexpr size_t kSlowestUnasked = 5;
+// So many rows between two looks say that the threshold of the slowest is too low.
+constexpr size_t kManyOffered = 64;
+
 // As the options were typed.
 struct WatchArguments : FilterArguments {
   std::vector<std::string> sensors;
   std::string view, by, sort, columns, interval, duration, stack;
   uint64_t count = 0;
   size_t top = 20;
+  std::optional<size_t> slowest;
   bool json = false, csv = false, timestamps = false, cost = false, verbose = false;
 };
 
@@ -40,7 +46,9 @@ struct WatchPlan {
   ViewKind view = ViewKind::kAuto;
   ViewOptions view_options;
   std::optional<std::chrono::nanoseconds> interval, duration;
-  uint64_t count = 0;  // 0: no end
+  uint64_t count = 0;   // 0: no end
+  size_t slowest = 0;   // 0: none
+  uint64_t min_ns = 0;  // of the slowest
   bool cost = false, verbose = false;
   bool knows_processes = false;
   Fd cgroup;
@@ -68,6 +76,33 @@ bool groups_by_process(const Declaration &declaration, const WatchArguments &arg
   return by && std::any_of(by->begin(), by->end(), [](const Field &field) {
            return field.column->kind == Kind::kPid || field.column->kind == Kind::kComm;
          });
+}
+
+// The slowest events beside what is added up of all. Where rows are asked for they
+// are among these; a table's sensor sends only rows that can still be among them
+// (decision 0007), so people get them unasked.
+Result<void> plan_slowest(WatchPlan &plan, SensorRequest &request, const Declaration &declaration,
+                          const WatchArguments &arguments) {
+  SensorOptions &options = request.options;
+  bool adds_up = plan.view == ViewKind::kTop || plan.view == ViewKind::kHistogram;
+  bool has_durations = declaration.events && declaration.events->first_of(Kind::kDuration) != nullptr;
+  bool can = has_durations && (options.want_events || declaration.parameter("min") != nullptr);
+  bool by_default = adds_up && can && options.want_table && plan.view_options.format == Format::kPeople;
+  plan.slowest = arguments.slowest.value_or(by_default ? kSlowestUnasked : 0);
+  if (plan.slowest == 0) return {};
+  if (!adds_up) return fail(ErrorCode::kMisuse, "--slowest goes with --view top or --view histogram");
+  if (plan.view_options.format == Format::kCsv)
+    return fail(ErrorCode::kMisuse, "a CSV has no place for the slowest events", {}, "use --json");
+  if (!can)
+    return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' cannot tell its slowest events", request.name),
+                has_durations ? "its rows cannot be chosen by their duration" : "it has no rows with a duration");
+  if (!options.want_table) return {};
+  options.want_events = true;
+  for (const auto &[name, value] : options.parameters)
+    if (name == "min") plan.min_ns = TRY(parse_duration_ns(value, 1'000'000));
+  // Nothing passes until there is a reader for it.
+  options.parameters.emplace_back("min", "100000d");
+  return {};
 }
 
 // "pid.cmdline" and the like, in --columns or --by.
@@ -130,7 +165,7 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
       if (!arguments.by.empty() || !arguments.sort.empty())
         return fail(ErrorCode::kMisuse, "several sensors cannot be grouped or sorted together", {},
                     "watch one, or leave --by and --sort out");
-      if (plan.view != ViewKind::kAuto && plan.view != ViewKind::kStream)
+      if ((plan.view != ViewKind::kAuto && plan.view != ViewKind::kStream) || arguments.slowest)
         return fail(ErrorCode::kMisuse, "several sensors share one view", {}, "watch one, or use --view stream");
       if (!declaration.events)
         return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' has no rows to mix with others", request.name), {},
@@ -145,6 +180,7 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
     request.options.want_table = !request.options.want_events;
     if (request.options.want_table && groups_by_process(declaration, arguments))
       request.options.parameters.emplace_back("by_process", "1");
+    if (!several) TRY(plan_slowest(plan, request, declaration, arguments));
     if (!declaration.events && plan.view == ViewKind::kStream)
       return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' keeps a table and has no rows", request.name), {},
                   "use --view top or histogram");
@@ -206,6 +242,8 @@ void say_losses(Session &session, const WatchPlan &plan, double seconds) {
     if (member.sensor == nullptr || !member.request.is_asked_for) continue;
     Counts counts = member.table == nullptr ? member.sensor->stream_counts() : member.sensor->table_counts();
     say(loss_line(member.request.name, counts));
+    if (member.table != nullptr && member.events != nullptr)
+      say(loss_line(member.request.name + " slowest", member.sensor->stream_counts()));
     if (plan.cost) say_cost(member, counts, seconds);
   }
 }
@@ -246,6 +284,20 @@ int watch(const WatchArguments &arguments) {
   View &view = **view_made;
   if (plan.verbose) say_hooks(session);
 
+  // One sensor alone has them.
+  Session::Member &first = session.members().front();
+  std::optional<Slowest> slowest;
+  if (plan.slowest > 0) {
+    Result<Slowest> kept = Slowest::make(*first.events, plan.slowest, renderer);
+    if (!kept) return leave(report(kept.error()));
+    slowest = std::move(*kept);
+  }
+  bool threshold_follows = slowest && first.table != nullptr;
+  auto set_threshold = [&] {
+    if (threshold_follows) first.sensor->set_min(std::max(plan.min_ns, slowest->floor()));
+  };
+  set_threshold();
+
   auto now = steady_clock::now();
   auto began = now;
   auto interval = std::chrono::duration_cast<steady_clock::duration>(interval_of(plan, output));
@@ -254,6 +306,8 @@ int watch(const WatchArguments &arguments) {
                            : steady_clock::time_point::max();
   auto show = [&](Session::Member &member, Row row) {
     if (!member.request.is_asked_for) return host.observe(*member.events, row);
+    if (slowest) slowest->offer(row);
+    if (member.table != nullptr) return;
     if (plan.view != ViewKind::kStream || plan.count == 0 || view.rows_shown() < plan.count)
       view.add(*member.events, row);
   };
@@ -261,17 +315,23 @@ int watch(const WatchArguments &arguments) {
   auto tick = [&](bool last) {
     if (Result<void> read = read_tables(session, view); !read) fputs(read.error().text().c_str(), stderr);
     view.tick(last);
+    if (slowest) slowest->print(output, plan.view_options.format);
+    set_threshold();
   };
   bool failed = false, interrupted = false;
   while (!interrupted && !enough() && steady_clock::now() < end) {
     session.drain(show);
+    set_threshold();
     if (steady_clock::now() >= tick_next) {
       tick(false);
       tick_next += interval;
     } else if (plan.view == ViewKind::kStream) {
       output.flush();
     }
-    interrupted = session.wait(std::min(tick_next, end), signals.fd());
+    auto until = std::min(tick_next, end);
+    if (threshold_follows && slowest->take_offered() >= kManyOffered)
+      until = std::min(until, steady_clock::now() + std::chrono::milliseconds(1));
+    interrupted = session.wait(until, signals.fd());
     output.look_for_reader();
   }
   // Whoever has no patience for the last rows may end it for good.
@@ -304,6 +364,9 @@ std::function<int()> configure_watch(CLI::App &app) {
   view->add_option("--by", a.by, "group by these columns")->type_name("COL,...");
   view->add_option("--sort", a.sort, "largest first by this column")->type_name("COL");
   view->add_option("--top", a.top, "how many groups to show; 0 for all")->type_name("N")->check(not_negative());
+  view->add_option("--slowest", a.slowest, "the slowest events of each interval (5 beside a histogram for people)")
+      ->type_name("N")
+      ->check(not_negative());
   view->add_option("--columns", a.columns, "these columns; +COL adds one (pid.cmdline, cgroup.container, …)")
       ->type_name("COL,...");
   view->add_option("-i,--interval", a.interval, "print this often (1s)")->type_name("TIME");

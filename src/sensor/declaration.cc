@@ -117,9 +117,9 @@ uint32_t struct_bytes(const btf *types, uint32_t id) {
   return btf__type_by_id(types, id)->size;
 }
 
-void read_parameters(Declaration &declaration, const Tags &tags) {
+void read_parameters(Declaration &declaration, const Tags &tags, const char *section_name) {
   const btf *types = tags.types();
-  int section_id = btf__find_by_name_kind(types, ".rodata", BTF_KIND_DATASEC);
+  int section_id = btf__find_by_name_kind(types, section_name, BTF_KIND_DATASEC);
   if (section_id < 0) return;
   const btf_type *section = btf__type_by_id(types, static_cast<uint32_t>(section_id));
   const btf_var_secinfo *info = btf_var_secinfos(section);
@@ -131,6 +131,7 @@ void read_parameters(Declaration &declaration, const Tags &tags) {
     parameter.name = name.substr(strlen("param_"));
     parameter.help = tags.find(info[i].type, -1, "doc:").value_or("");
     parameter.kind = meaning_of(types, variable->type).kind;
+    parameter.section = section_name;
     parameter.offset = info[i].offset;
     parameter.size = info[i].size;
     declaration.parameters.push_back(std::move(parameter));
@@ -226,7 +227,8 @@ Declaration read_declaration(const SensorObject &object, const bpf_object *opene
     declaration.table = std::move(schema);
   }
   CHECK(declaration.events || declaration.table);
-  read_parameters(declaration, tags);
+  read_parameters(declaration, tags, Parameter::kConstant);
+  read_parameters(declaration, tags, Parameter::kLive);
   read_hooks(declaration, tags, opened);
   return declaration;
 }

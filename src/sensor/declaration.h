@@ -17,10 +17,12 @@ namespace waggle {
 
 // A value that is set before load.
 struct Parameter {
+  static constexpr const char *kConstant = ".rodata", *kLive = ".data.live";
   std::string name;  // "min_latency"; in the object: param_min_latency
   std::string help;
   Kind kind = Kind::kNumber;
-  uint32_t offset = 0;  // in .rodata
+  const char *section = kConstant;  // kLive: it can be changed while the sensor runs
+  uint32_t offset = 0;              // in the section
   uint32_t size = 0;
 };
 

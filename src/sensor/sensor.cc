@@ -172,9 +172,9 @@ Result<void> set_parameter(const bpf_object *object, const Declaration &declarat
                 fmt::format("it has {}", known));
   }
   std::vector<std::byte> bytes = TRY(parse_parameter(*parameter, text));
-  std::span<std::byte> rodata = data_section(object, ".rodata");
-  CHECK(parameter->offset + bytes.size() <= rodata.size());
-  memcpy(rodata.data() + parameter->offset, bytes.data(), bytes.size());
+  std::span<std::byte> section = data_section(object, parameter->section);
+  CHECK(parameter->offset + bytes.size() <= section.size());
+  memcpy(section.data() + parameter->offset, bytes.data(), bytes.size());
   return {};
 }
 
@@ -213,8 +213,9 @@ struct Sensor::State {
   std::unique_ptr<RingReader> ring;
   int ring_map = -1, table_map = -1, counters_map = -1;
   uint64_t delivered = 0;
-  Shared shared;
+  Shared shared, live;
   uint32_t *asleep = nullptr, *stopped = nullptr;  // the programs' variables, in `shared`
+  uint64_t *min = nullptr;                         // in `live`; null: the sensor has no such parameter
 
   Result<void> load_plan(const SensorObject &bytes, int plan);
   Result<void> choose_programs(int plan);
@@ -373,6 +374,13 @@ Result<void> Sensor::State::share_variables() {
   };
   asleep = variable("wg_reader_asleep");
   stopped = variable("wg_stopped");
+  if (const Parameter *parameter = declaration.parameter("min"); parameter != nullptr) {
+    CHECK(parameter->section == Parameter::kLive && parameter->size == sizeof(uint64_t));
+    bpf_map *data = data_map(object.get(), Parameter::kLive);
+    live = Shared::map(bpf_map__fd(data), bpf_map__value_size(data));
+    if (live.at == nullptr) return fail_errno(errno, "cannot share memory with the programs of " + declaration.name);
+    min = reinterpret_cast<uint64_t *>(live.at + parameter->offset);
+  }
   return {};
 }
 
@@ -442,7 +450,7 @@ uint64_t Sensor::State::parameter_value(std::string_view name) const {
   const Parameter *parameter = declaration.parameter(name);
   CHECK(parameter != nullptr && parameter->size <= sizeof(uint64_t));
   uint64_t value = 0;
-  memcpy(&value, data_section(object.get(), ".rodata").data() + parameter->offset, parameter->size);
+  memcpy(&value, data_section(object.get(), parameter->section).data() + parameter->offset, parameter->size);
   return value;
 }
 
@@ -451,6 +459,11 @@ void Sensor::stop() {
   // A program that had looked at the flag before is done within microseconds,
   // unless its CPU was taken away: two scheduler ticks cover that.
   usleep(2 * 4000);
+}
+
+void Sensor::set_min(uint64_t ns) {
+  CHECK(state_->min != nullptr);
+  __atomic_store_n(state_->min, ns, __ATOMIC_RELAXED);
 }
 
 const Declaration &Sensor::declaration() const {

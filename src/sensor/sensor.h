@@ -67,6 +67,10 @@ class Sensor {
   // RCU grace period for each perf tracepoint (70 ms on an idle 6.18).
   void stop();
 
+  // From now on only events that took at least this long are rows; the table has
+  // all of them as before.  REQUIRES: declaration().parameter("min")
+  void set_min(uint64_t ns);
+
   const Declaration &declaration() const;
   // Hooks in use, as libbpf sections.
   const std::vector<std::string> &hooks() const;

@@ -34,8 +34,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define OPTIONAL(section, lack) SEC("?" section) WG_TAG("optional:" lack)
 
 /* Read-only data that the loader sets before the program is verified: a filter
- * that is off costs nothing. */
-#define PARAM(type, name, help) const volatile type param_##name DOC(help)
+ * that is off costs nothing. One parameter lives in memory that the reader may
+ * write: `min`, below which an event is too fast to be a row. The reader raises it
+ * to get the slowest events of an interval and no others (decision 0007).
+ * WG_LIVE_<name> is one word for any other name, and the default is then second. */
+#define WG_LIVE_min ~, SEC(".data.live") volatile
+#define WG_PLACE(...) WG_SECOND(__VA_ARGS__, const volatile, ~)
+#define WG_SECOND(first, second, ...) second
+#define PARAM(type, name, help) WG_PLACE(WG_LIVE_##name) type param_##name DOC(help)
 
 /* Every sensor takes these: -p, --comm, --cgroup. */
 PARAM(wg_pid, pid, "only this process") = 0;
