@@ -10,7 +10,10 @@
 #include "base/quantity.h"
 #include "base/text.h"
 #include "cli/verb.h"
+#include "cli/view_choice.h"
+#include "recording/player.h"
 #include "sensor/declaration.h"
+#include "view/aggregate.h"
 #include "view/comparison.h"
 #include "view/layout.h"
 #include "view/output.h"
@@ -22,7 +25,7 @@ std::function<int()> configure_diff(CLI::App &app);
 namespace {
 
 struct DiffArguments {
-  std::string before, after;
+  std::string before, after, by, sensor;
   size_t top = 10;
   bool json = false;
 };
@@ -49,9 +52,49 @@ std::map<std::string, ColumnMeaning> column_meanings() {
   return meanings;
 }
 
-Result<Sample> read_sample(const std::string &path, const MeaningOf &meaning_of) {
+// The stream or table of a recording that has what is asked to group by: a table
+// where it does, because it has all events.
+Result<recording::PlayedStream *> choose_stream(recording::Player &player, const DiffArguments &arguments) {
+  recording::PlayedStream *chosen = nullptr;
+  std::string names;
+  for (const std::unique_ptr<recording::PlayedStream> &stream : player.streams()) {
+    const Schema &schema = stream->schema;
+    if (!stream->is_asked_for || (!arguments.sensor.empty() && schema.name != arguments.sensor)) continue;
+    if (chosen != nullptr && chosen->schema.name != schema.name)
+      return fail(ErrorCode::kMisuse, fmt::format("it has rows of '{}' and of '{}'", chosen->schema.name, schema.name),
+                  {}, "choose one with --sensor");
+    bool is_table = schema.shape == Shape::kTable;
+    if (is_table && !table_answers(&schema, arguments.by)) continue;
+    if (chosen == nullptr || is_table) chosen = stream.get();
+  }
+  if (chosen != nullptr) return chosen;
+  return fail(ErrorCode::kMisuse, fmt::format("it has nothing of sensor '{}'", arguments.sensor));
+}
+
+Result<std::vector<Field>> fields_to_group_by(const Schema &schema, const DiffArguments &arguments) {
+  if (!arguments.by.empty()) return parse_fields(schema, arguments.by, {});
+  std::vector<Field> by;
+  for (const Field &field : all_fields(schema))
+    if (schema.shape == Shape::kTable ? field.column->role == Role::kKey : field.column->kind == Kind::kComm)
+      by.push_back(field);
+  return by;
+}
+
+Result<Sample> sample_of_recording(std::string_view bytes, const DiffArguments &arguments) {
+  std::unique_ptr<recording::Player> player =
+      TRY(recording::Player::open(recording::source_of(std::as_bytes(std::span(bytes)))));
+  const recording::PlayedStream *stream = TRY(choose_stream(*player, arguments));
+  Aggregate aggregate(stream->schema, TRY(fields_to_group_by(stream->schema, arguments)));
+  Renderer renderer(player->host());
+  while (std::optional<recording::Player::Event> event = TRY(player->next()))
+    if (event->stream == stream) aggregate.add(event->row, renderer);
+  return sample_of(aggregate);
+}
+
+Result<Sample> read_sample(const std::string &path, const DiffArguments &arguments, const MeaningOf &meaning_of) {
   std::string text = TRY(read_file(path == "-" ? "/dev/stdin" : path, kBytesMost));
-  Result<Sample> sample = parse_sample(text, meaning_of);
+  bool is_recording = text.starts_with(recording::kMagic);
+  Result<Sample> sample = is_recording ? sample_of_recording(text, arguments) : parse_sample(text, meaning_of);
   if (!sample) {
     Error error = std::move(sample).error();
     error.what = fmt::format("cannot compare '{}': {}", path, error.what);
@@ -230,9 +273,9 @@ int diff(const DiffArguments &arguments) {
     auto found = meanings.find(std::string(name));
     return found == meanings.end() ? std::nullopt : std::optional(found->second);
   };
-  Result<Sample> before = read_sample(arguments.before, meaning_of);
+  Result<Sample> before = read_sample(arguments.before, arguments, meaning_of);
   if (!before) return report(before.error());
-  Result<Sample> after = read_sample(arguments.after, meaning_of);
+  Result<Sample> after = read_sample(arguments.after, arguments, meaning_of);
   if (!after) return report(after.error());
   Result<std::vector<Change>> changes = compare(*before, *after);
   if (!changes) return report(changes.error());
@@ -259,10 +302,12 @@ int diff(const DiffArguments &arguments) {
 std::function<int()> configure_diff(CLI::App &app) {
   auto arguments = std::make_shared<DiffArguments>();
   app.add_option("before", arguments->before,
-                 "lines of watch --json with --by, --view top or histogram")
+                 "a recording, or lines of watch --json with --by, --view top or histogram")
       ->required()
       ->type_name("BEFORE");
   app.add_option("after", arguments->after, "the same, taken later")->required()->type_name("AFTER");
+  app.add_option("--by", arguments->by, "of recordings: group by these columns")->type_name("COL,...");
+  app.add_option("-s,--sensor", arguments->sensor, "of recordings of several sensors: this one")->type_name("SENSOR");
   app.add_option("--top", arguments->top, "how many groups to show (10); 0 for all")
       ->type_name("N")
       ->check(not_negative());

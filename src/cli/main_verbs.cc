@@ -10,6 +10,8 @@ namespace waggle {
 // Each is in the file of its name.
 std::function<int()> configure_watch(CLI::App &app);
 std::function<int()> configure_top(CLI::App &app);
+std::function<int()> configure_record(CLI::App &app);
+std::function<int()> configure_replay(CLI::App &app);
 std::function<int()> configure_list(CLI::App &app);
 std::function<int()> configure_diff(CLI::App &app);
 std::function<int()> configure_doctor(CLI::App &app);
@@ -34,6 +36,14 @@ constexpr Verb kVerbs[] = {
      "waggle watch cpu --duration 10s --stack folded > stacks.txt\n"
      "waggle watch func:vfs_read --duration 5s # any kernel function: count and latency",
      configure_watch},
+    {"record", "what sensors see, into a file",
+     "waggle record -o slow.wgl block fs runq -d 1m\n"
+     "ssh db1 waggle record -o - open -d 10s > open.wgl",
+     configure_record},
+    {"replay", "a recording, through every view and filter, on any host",
+     "waggle replay slow.wgl --sensor block    # as `waggle watch block` would have shown it\n"
+     "waggle replay open.wgl --by pid.cmdline --failed",
+     configure_replay},
     {"list", "sensors, their columns, and what can be probed",
      "waggle list sensors --here               # with what this kernel can run\n"
      "waggle list sensors --cost               # events a second, ns an event, % of a core\n"

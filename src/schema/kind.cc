@@ -66,4 +66,10 @@ std::optional<Kind> kind_of_type(std::string_view type_name) {
   return std::nullopt;
 }
 
+std::optional<Kind> kind_of_name(std::string_view name) {
+  for (const KindInfo &info : kKinds)
+    if (info.name == name) return info.kind;
+  return std::nullopt;
+}
+
 }  // namespace waggle

@@ -69,4 +69,7 @@ const KindInfo &kind_info(Kind kind);
 // The kind of a typedef of types.h; nothing for a name that is not one.
 std::optional<Kind> kind_of_type(std::string_view type_name);
 
+// The kind that kind_info() names so.
+std::optional<Kind> kind_of_name(std::string_view name);
+
 }  // namespace waggle

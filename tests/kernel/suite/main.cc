@@ -135,6 +135,7 @@ Verdict run_case(const Case &each) {
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   add_slowest_cases(cases);
+  add_record_cases(cases);
   add_load_cases(cases);
   add_process_cases(cases);
   add_file_cases(cases);

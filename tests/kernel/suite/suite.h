@@ -50,6 +50,7 @@ void add_net_cases(std::vector<Case> &cases);
 void add_function_cases(std::vector<Case> &cases);
 void add_watch_cases(std::vector<Case> &cases);
 void add_slowest_cases(std::vector<Case> &cases);
+void add_record_cases(std::vector<Case> &cases);
 void add_load_cases(std::vector<Case> &cases);
 
 // Empty when the kernel has it, else why not.
