@@ -318,7 +318,10 @@ void Renderer::append_csv_value(std::string &out, const Field &field, Row row) {
   if (column.kind == Kind::kTime) return append_rfc3339(out, natural(column, row));
   if (column.kind == Kind::kStack) return append_stack_text(out, field, row);
   if (column.kind == Kind::kArgv) return append_command_line(out, text(column, row));
-  if (column.kind == Kind::kHistogram) return append_number(out, column, row);
+  if (column.kind == Kind::kHistogram) {
+    out += fmt::format_int(histogram(column, row).count).c_str();
+    return;
+  }
   if (json_by_name(column.kind)) return append_name_of(out, column, row);
   if (column.is_text())
     out += text(column, row);

@@ -67,7 +67,8 @@ Result<Column> read_column(FieldReader &fields, const Schema &schema) {
 Player::Player(BlockReader blocks) : blocks_(std::move(blocks)), host_(std::make_unique<Host>(answers_)) {}
 
 Result<std::unique_ptr<Player>> Player::open(Source source) {
-  std::unique_ptr<Player> player(new Player(TRY(BlockReader::open(std::move(source)))));
+  BlockReader blocks = TRY(BlockReader::open(std::move(source)));
+  std::unique_ptr<Player> player(new Player(std::move(blocks)));
   player->first_ = TRY(player->read_event());
   player->began_ = true;
   if (player->streams_.empty())

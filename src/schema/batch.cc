@@ -54,10 +54,9 @@ Stack stack(const Column &column, Row row) {
   size_t there = (row.size() - column.offset - 8) / 8;
   size_t kernel = std::min<size_t>(load<uint32_t>(at), there);
   size_t user = std::min<size_t>(load<uint32_t>(at + 4), there - kernel);
-  stack.kernel.resize(kernel);
-  stack.user.resize(user);
-  memcpy(stack.kernel.data(), at + 8, kernel * 8);
-  memcpy(stack.user.data(), at + 8 + kernel * 8, user * 8);
+  const std::byte *frames = at + 8;
+  for (size_t i = 0; i < kernel + user; i++)
+    (i < kernel ? stack.kernel : stack.user).push_back(load<uint64_t>(frames + i * 8));
   return stack;
 }
 
