@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "activity.h"
@@ -13,13 +14,23 @@
 namespace waggle::suite {
 namespace {
 
-// Opening a FIFO takes until somebody opens its other end.
+bool sleeps(pid_t tid) {
+  std::string stat = read_file(fmt::format("/proc/self/task/{}/stat", tid));
+  return stat.find(") S ") != std::string::npos;
+}
+
+// Opening a FIFO takes until somebody opens its other end, which is `ms` after the
+// call sleeps: an emulated CPU may take long to get there.
 void slow_open(const std::string &path, int ms) {
   must(mkfifo(path.c_str(), 0644), "mkfifo " + path);
+  pid_t opener = gettid();
+  std::atomic<bool> opens = false;
   std::thread other([&] {
+    while (!opens || !sleeps(opener)) usleep(1000);
     usleep(static_cast<useconds_t>(ms) * 1000);
     close(must(open(path.c_str(), O_WRONLY | O_CLOEXEC), "open " + path));
   });
+  opens = true;
   close(must(open(path.c_str(), O_RDONLY | O_CLOEXEC), "open " + path));
   other.join();
 }
