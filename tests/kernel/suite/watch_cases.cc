@@ -36,10 +36,19 @@ void expect_one_passes(const std::vector<std::string> &filter, pid_t wanted, pid
   expect_equal(wait_for(wanted), 0, "status of the child that is wanted");
   expect_equal(wait_for(other), 0, "status of the other child");
   Seen seen = watch.stop();
-  expect_equal(rows_where(seen.rows, "pid", wanted).size(), count, "rows of the child that is wanted");
-  expect_equal(seen.rows.size(), count, "rows");
-  expect(seen.losses["open"].filtered >= count, "the other child's events are not counted as filtered");
-  expect_equal(seen.losses["open"].delivered, count, "delivered");
+  uint64_t got = rows_where(seen.rows, "pid", wanted).size();
+  const Losses &losses = seen.losses["open"];
+  expect_equal(seen.rows.size(), got, "rows, all of the child that is wanted");
+  expect_equal(losses.delivered, got, "delivered");
+  if (!programs_are_preempted()) {
+    expect_equal(got, count, "rows of the child that is wanted");
+    expect(losses.filtered >= count, "the other child's events are not counted as filtered");
+    return;
+  }
+  // While one child's program is off the CPU, the kernel runs none for the other.
+  expect(got <= count && got + losses.filtered + losses.lost >= 2 * count,
+         fmt::format("{} rows, {} filtered and {} lost of {} opens of each child", got, losses.filtered, losses.lost,
+                     count));
 }
 
 struct Two {
