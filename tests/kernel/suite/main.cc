@@ -2,9 +2,11 @@
 // `waggle watch` says of it with what was done and with what the kernel itself
 // counted. Nothing is mocked; the kernel is the one that runs.
 //
-//   kernel_suite --waggle build/waggle [--results FILE] [--only GLOB] [--scale N] [--list]
+//   kernel_suite --waggle build/waggle [--results FILE [--resume]] [--only GLOB] [--scale N] [--list]
 //
-// Results are lines of case, pass|fail|skip, seconds and reason, tab-separated.
+// Results are lines of case, pass|fail|skip, seconds and reason, tab-separated. Beside
+// them FILE.begun names each case as it begins, so that --resume, on a machine that
+// stopped in the middle, knows which one it was.
 
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -17,10 +19,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <map>
 
 #include "activity.h"
 #include "suite.h"
@@ -151,47 +156,109 @@ std::vector<Case> all_cases() {
 [[noreturn]] void misuse(std::string_view what) {
   fmt::print(stderr,
              "error: {}\n"
-             "  fix: kernel_suite --waggle build/waggle [--results FILE] [--only GLOB] [--scale N] [--list]\n",
+             "  fix: kernel_suite --waggle build/waggle [--results FILE [--resume]] [--only GLOB] [--scale N] [--list]\n",
              what);
   exit(2);
 }
 
-int run_all(const std::string &only, const std::string &results, bool list) {
-  FILE *tsv = results.empty() ? nullptr : fopen(results.c_str(), "we");
-  if (!results.empty() && tsv == nullptr) misuse("cannot write " + results);
+struct Options {
+  std::string only, results;
+  bool list = false, resume = false;
+};
+
+// The lines of an earlier run, and where this one writes its own.
+class Results {
+ public:
+  explicit Results(const Options &options) {
+    if (options.results.empty()) return;
+    std::string begun = options.results + ".begun";
+    if (options.resume) {
+      std::ifstream earlier(options.results), before(begun);
+      for (std::string line; std::getline(earlier, line);) {
+        size_t tab = line.find('\t');
+        if (tab != std::string::npos) words_[line.substr(0, tab)] = line.substr(tab + 1, line.find('\t', tab + 1) - tab - 1);
+      }
+      for (std::string line; std::getline(before, line);) begun_[line]++;
+    }
+    const char *mode = options.resume ? "ae" : "we";
+    tsv_ = fopen(options.results.c_str(), mode);
+    begun_tsv_ = fopen(begun.c_str(), mode);
+    if (tsv_ == nullptr || begun_tsv_ == nullptr) misuse("cannot write " + options.results);
+  }
+  Results(const Results &) = delete;
+  Results &operator=(const Results &) = delete;
+  ~Results() {
+    if (tsv_ != nullptr) fclose(tsv_);
+    if (begun_tsv_ != nullptr) fclose(begun_tsv_);
+  }
+
+  // The verdict that an earlier run left, or empty.
+  std::string word_of(const std::string &name) const {
+    auto found = words_.find(name);
+    return found == words_.end() ? "" : found->second;
+  }
+  // How often it began and the machine stopped in it.
+  int stopped_in(const std::string &name) const {
+    auto found = begun_.find(name);
+    return found == begun_.end() || !word_of(name).empty() ? 0 : found->second;
+  }
+  void begin(const std::string &name) {
+    if (begun_tsv_ == nullptr) return;
+    fmt::print(begun_tsv_, "{}\n", name);
+    fflush(begun_tsv_);
+  }
+  void end(const std::string &name, Verdict verdict, double took_s) {
+    if (tsv_ == nullptr) return;
+    std::replace(verdict.reason.begin(), verdict.reason.end(), '\t', ' ');
+    fmt::print(tsv_, "{}\t{}\t{:.1f}\t{}\n", name, verdict.word, took_s, verdict.reason);
+    fflush(tsv_);
+  }
+
+ private:
+  std::map<std::string, std::string> words_;
+  std::map<std::string, int> begun_;
+  FILE *tsv_ = nullptr, *begun_tsv_ = nullptr;
+};
+
+int run_all(const Options &options) {
+  Results results(options);
   int passed = 0, failed = 0, skipped = 0;
+  auto count = [&](std::string_view word) { (word == "pass" ? passed : word == "skip" ? skipped : failed)++; };
   for (const Case &each : all_cases()) {
-    if (!only.empty() && fnmatch(only.c_str(), each.name.c_str(), 0) != 0) continue;
-    if (list) {
-      fmt::print("{}\n", each.name);
+    if (!options.only.empty() && fnmatch(options.only.c_str(), each.name.c_str(), 0) != 0) continue;
+    if (std::string word = results.word_of(each.name); !word.empty()) {
+      count(word);
       continue;
     }
     uint64_t began = now_ns();
-    Verdict verdict = run_case(each);
-    double took = static_cast<double>(now_ns() - began) / 1e9;
-    (verdict.word == "pass" ? passed : verdict.word == "skip" ? skipped : failed)++;
-    fmt::print("{:<4} {:5.1f}s  {}{}{}\n", verdict.word, took, each.name, verdict.reason.empty() ? "" : ": ",
+    Verdict verdict = {"fail", "the machine hung or died in it, twice"};
+    if (results.stopped_in(each.name) < 2) {
+      results.begin(each.name);
+      verdict = run_case(each);
+    }
+    double took_s = static_cast<double>(now_ns() - began) / 1e9;
+    count(verdict.word);
+    fmt::print("{:<4} {:5.1f}s  {}{}{}\n", verdict.word, took_s, each.name, verdict.reason.empty() ? "" : ": ",
                verdict.reason);
     fflush(stdout);
-    if (tsv != nullptr) {
-      for (char &c : verdict.reason)
-        if (c == '\t') c = ' ';
-      fmt::print(tsv, "{}\t{}\t{:.1f}\t{}\n", each.name, verdict.word, took, verdict.reason);
-      fflush(tsv);
-    }
+    results.end(each.name, verdict, took_s);
   }
-  if (!list) fmt::print("{} passed, {} failed, {} skipped\n", passed, failed, skipped);
-  if (tsv != nullptr) fclose(tsv);
+  fmt::print("{} passed, {} failed, {} skipped\n", passed, failed, skipped);
   return failed > 0 ? 1 : 0;
 }
 
+int list_all(const Options &options) {
+  for (const Case &each : all_cases())
+    if (options.only.empty() || fnmatch(options.only.c_str(), each.name.c_str(), 0) == 0) fmt::print("{}\n", each.name);
+  return 0;
+}
+
 int main_of(int argc, char **argv) {
-  std::string only, results;
-  bool list = false;
+  Options options;
   for (int i = 1; i < argc; i++) {
     std::string_view option = argv[i];
-    if (option == "--list") {
-      list = true;
+    if (option == "--list" || option == "--resume") {
+      (option == "--list" ? options.list : options.resume) = true;
       continue;
     }
     if (i + 1 == argc) misuse(fmt::format("'{}' needs a value, or is no option", option));
@@ -199,9 +266,9 @@ int main_of(int argc, char **argv) {
     if (option == "--waggle")
       the_settings.waggle = std::filesystem::absolute(value);
     else if (option == "--results")
-      results = value;
+      options.results = value;
     else if (option == "--only")
-      only = value;
+      options.only = value;
     else if (option == "--scale")
       the_settings.scale = strtoull(value.c_str(), nullptr, 10);
     else
@@ -210,7 +277,8 @@ int main_of(int argc, char **argv) {
   if (the_settings.scale == 0) misuse("--scale takes a positive number");
   if (access(the_settings.waggle.c_str(), X_OK) != 0) misuse("--waggle takes the program under test");
   if (geteuid() != 0) misuse("watching a kernel takes root");
-  return run_all(only, results, list);
+  if (options.resume && options.results.empty()) misuse("--resume goes on with --results");
+  return options.list ? list_all(options) : run_all(options);
 }
 
 }  // namespace
