@@ -13,9 +13,7 @@
  * each. fentry needs 5.17: before, it can tell neither its function nor the
  * result, and a kprobe is taken.
  * source: Documentation/trace/{kprobes,fprobe}.rst; bpf-helpers(7) bpf_get_func_ip (5.15), bpf_get_func_ret (5.17) */
-#include <linux/ptrace.h>
-
-#include <waggle/sensor.bpf.h>
+#include <waggle/function.h>
 
 SENSOR("any kernel function: calls, latency, result (func:vfs_read, func:vfs_*)");
 
@@ -207,19 +205,8 @@ int enter_multi(struct pt_regs *ctx) { return enter(bpf_get_func_ip(ctx), PT_REG
 
 HOOK(3, "kretprobe/TARGET")
 int leave_kretprobe(struct pt_regs *ctx) { return leave(0, PT_REGS_SP(ctx), PT_REGS_RC(ctx)); }
-/* The program runs behind the breakpoint instruction. */
-#ifdef __TARGET_ARCH_x86
-#define BREAKPOINT_BYTES 1
-#else
-#define BREAKPOINT_BYTES 0
-#endif
 HOOK(3, "kprobe/TARGET")
-int enter_kprobe(struct pt_regs *ctx) {
-  wg_kaddr function = bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_func_ip)
-                          ? bpf_get_func_ip(ctx)
-                          : PT_REGS_IP(ctx) - BREAKPOINT_BYTES;
-  return enter(function, PT_REGS_SP(ctx));
-}
+int enter_kprobe(struct pt_regs *ctx) { return enter(wg_kprobe_function(ctx), PT_REGS_SP(ctx)); }
 
 ALWAYS("tp_btf/sched_process_free")
 int BPF_PROG(freed, struct task_struct *task) {

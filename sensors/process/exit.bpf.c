@@ -11,6 +11,8 @@
 
 SENSOR("processes that ended: exit code or signal, age, largest memory");
 
+PARAM(bool, failed, "only processes that failed: with a code other than 0, or by a signal") = false;
+
 struct exit_row {
   wg_ktime when;
   wg_nanoseconds age DOC("from fork to exit, without the time the machine slept");
@@ -63,14 +65,14 @@ int BPF_PROG(exit_process, struct task_struct *task) {
   } else if (already_told(leader)) {
     return 0;
   }
-  if (!exit_produced(wg_task_wanted())) return 0;
+  __u32 status = wait_status(signal, leader);
+  if (!exit_produced(wg_task_wanted() && (!param_failed || status & 0xff7f))) return 0;
   struct exit_row row = {};
   row.when = bpf_ktime_get_ns();
   row.age = row.when - leader->start_time;
   row.pid = task->tgid;
   row.ppid = leader->real_parent->tgid;
   row.uid = task->cred->uid.val;
-  __u32 status = wait_status(signal, leader);
   row.code = status >> 8 & 0xff;
   row.signal = status & 0x7f;
   row.core_dumped = status >> 7 & 1;

@@ -44,7 +44,9 @@ class Session {
   std::vector<Member> &members() { return members_; }
 
   using Visit = std::function<void(Member &, Row)>;
-  // Shows every finished row to `visit`, all streams merged by time; returns how many.
+  // Shows every finished row to `visit`; returns how many. Rows of several streams are
+  // merged by time among those that wait at once, 16,384 of each at most: one that its
+  // program handed over late, or that is beyond those, comes after younger ones.
   size_t drain(const Visit &visit);
 
   // Sleeps until rows wait, `extra_fd` is readable (-1: none) or `deadline`.

@@ -48,6 +48,7 @@ std::map<std::string, ColumnMeaning> column_meanings() {
     Declaration declaration = *declaration_of(object.name);
     learn(declaration.events);
     learn(declaration.table);
+    learn(declaration.snapshot);
   }
   return meanings;
 }

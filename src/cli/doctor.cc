@@ -27,8 +27,7 @@ struct Finding {
 Finding examine(const SensorObject &object) {
   Declaration declaration = *declaration_of(object.name);
   SensorOptions options;
-  // Any function that every kernel has serves to see whether functions can be traced.
-  if (declaration.needs_target()) options.target = "vfs_read";
+  if (declaration.needs_target()) options.target = declaration.target_everywhere();
   Result<Sensor> sensor = Sensor::load(object.name, options);
   if (!sensor)
     return {std::string(object.name), "cannot", sensor.error().why.empty() ? sensor.error().what : sensor.error().why};

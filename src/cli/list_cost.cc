@@ -41,6 +41,10 @@ std::vector<SensorRequest> requests_without_target(std::vector<SensorCost> &cost
       costs.push_back({declaration.name, "its cost is that of the target that you name", 0, 0, {}});
       continue;
     }
+    if (declaration.snapshot) {
+      costs.push_back({declaration.name, "it runs only while a snapshot is read", 0, 0, {}});
+      continue;
+    }
     SensorRequest request{declaration.name, {}, true};
     request.options.want_table = declaration.table.has_value();
     request.options.want_events = !request.options.want_table;

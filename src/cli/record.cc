@@ -47,6 +47,9 @@ Result<std::vector<SensorRequest>> make_requests(const RecordArguments &argument
     if (!request.options.target.empty() && !declaration.needs_target())
       return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' traces no target", request.name), {},
                   fmt::format("waggle record {}", request.name));
+    if (declaration.snapshot)
+      return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' tells what there is, not what happens", request.name),
+                  "a recording holds what happened", fmt::format("waggle watch {} --json      keeps it", request.name));
     for (const SensorRequest &other : requests)
       if (other.name == request.name)
         return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' is named twice", request.name));

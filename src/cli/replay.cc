@@ -164,12 +164,11 @@ Result<void> show_several(ReplayPlan &plan, const std::vector<Recorded> &sensors
 // As `watch` chooses between the rows and the table of a sensor.
 Result<void> show_one(ReplayPlan &plan, const Recorded &sensor, const ReplayArguments &arguments) {
   const Schema *events = schema_of(sensor.events), *table = schema_of(sensor.table);
-  if (plan.view == ViewKind::kAuto) {
-    ViewWishes wishes = {!arguments.by.empty() || !arguments.sort.empty(), !arguments.columns.empty(),
-                         !arguments.stack.empty(), arguments.chooses_rows()};
-    plan.view = natural_view(events, table, wishes);
-  }
-  bool needs_rows = plan.view == ViewKind::kStream || plan.view == ViewKind::kStacks;
+  ViewWishes wishes = {!arguments.by.empty() || !arguments.sort.empty(), !arguments.columns.empty(),
+                       !arguments.stack.empty(), arguments.chooses_rows()};
+  if (plan.view == ViewKind::kAuto) plan.view = natural_view(events, table, wishes);
+  bool needs_rows =
+      plan.view == ViewKind::kStream || (plan.view == ViewKind::kStacks && !stacks_in_table(events, table, wishes));
   bool wants_rows = needs_rows || arguments.chooses_rows() || !table_answers(table, arguments.by);
   if (needs_rows && events == nullptr)
     return fail(ErrorCode::kMisuse, fmt::format("of sensor '{}' a table was recorded, and no rows", sensor.name), {},

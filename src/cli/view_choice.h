@@ -10,20 +10,24 @@
 
 namespace waggle {
 
-enum class ViewKind { kAuto, kStream, kTop, kHistogram, kHeat, kStacks };
+enum class ViewKind { kAuto, kStream, kTop, kHistogram, kHeat, kStacks, kSnapshot };
 
 // As it is typed; kAuto for "".  errors: Misuse
 Result<ViewKind> parse_view(const std::string &name);
 
 struct ViewWishes {
-  bool groups = false;       // --by or --sort
-  bool columns = false;      // --columns
-  bool folded = false;       // --stack
-  bool chosen_rows = false;  // --min or --failed: single events, not what a table adds up
+  bool groups = false;          // --by or --sort
+  bool columns = false;         // --columns
+  bool folded = false;          // --stack
+  bool chosen_rows = false;     // --min or --failed: single events, not what a table adds up
+  bool without_stacks = false;  // the sensor can take them, and was not asked to
 };
 
-// The view a sensor asks for by what it has: a table of distributions is a
-// histogram, another table a top list, stacks are stacks, and rows are a stream.
+// Whether stacks are added up in the kernel. What is asked of single events is not.
+bool stacks_in_table(const Schema *events, const Schema *table, const ViewWishes &wishes);
+
+// The view a sensor asks for by what it has: stacks are stacks, a table of
+// distributions is a histogram, another table a top list, and rows are a stream.
 // events, table: null where it has none.
 ViewKind natural_view(const Schema *events, const Schema *table, const ViewWishes &wishes);
 

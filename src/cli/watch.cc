@@ -14,6 +14,7 @@
 #include "cli/signals.h"
 #include "cli/verb.h"
 #include "cli/view_choice.h"
+#include "enrich/where.h"
 #include "kernel/bpf_stats.h"
 #include "view/slowest.h"
 #include "view/view.h"
@@ -29,20 +30,23 @@ using std::chrono::steady_clock;
 constexpr size_t kSlowestUnasked = 5;
 // So many rows between two looks say that the threshold of the slowest is too low.
 constexpr size_t kManyOffered = 64;
+// An interval that does not end before the watching does.
+constexpr std::chrono::nanoseconds kNever = std::chrono::hours(24 * 365);
 
 // As the options were typed.
 struct WatchArguments : FilterArguments {
   std::vector<std::string> sensors;
-  std::string view, by, sort, columns, interval, duration, stack;
+  std::string view, by, sort, of, columns, interval, duration, stack, frames;
+  std::vector<std::string> where;
   uint64_t count = 0;
-  size_t top = 20;
-  std::optional<size_t> slowest;
+  std::optional<size_t> top, slowest;
   bool json = false, csv = false, timestamps = false, cost = false, verbose = false;
 };
 
 // As they were meant.
 struct WatchPlan {
   std::vector<SensorRequest> requests;
+  std::vector<std::vector<TextCondition>> texts;  // of --where, for each request
   ViewKind view = ViewKind::kAuto;
   ViewOptions view_options;
   std::optional<std::chrono::nanoseconds> interval, duration;
@@ -51,8 +55,11 @@ struct WatchPlan {
   uint64_t min_ns = 0;  // of the slowest
   bool cost = false, verbose = false;
   bool knows_processes = false;
+  bool snapshot = false;
   Fd cgroup;
 };
+
+constexpr std::chrono::milliseconds kStackLook{500};
 
 // Slow or failed ones are single events, not what a table adds up.
 bool slow_rows(const WatchArguments &arguments) {
@@ -63,15 +70,51 @@ const Schema *schema_or_null(const std::optional<Schema> &schema) {
   return schema ? &*schema : nullptr;
 }
 
-ViewWishes wishes_of(const WatchArguments &arguments) {
+// Whether --set gives a parameter a value that is not 0.
+bool is_set(const WatchArguments &arguments, std::string_view parameter) {
+  return std::any_of(arguments.settings.begin(), arguments.settings.end(), [&](std::string_view setting) {
+    return setting.starts_with(parameter) && setting.substr(parameter.size()).starts_with('=') &&
+           setting.substr(parameter.size()) != "=0" && setting.substr(parameter.size()) != "=false";
+  });
+}
+
+ViewWishes wishes_of(const WatchArguments &arguments, const Declaration &declaration) {
+  // Stacks that are a sensor's choice are shown when somebody chooses them.
+  bool without_stacks = declaration.parameter("stacks") != nullptr && !is_set(arguments, "stacks");
   return {!arguments.by.empty() || !arguments.sort.empty(), !arguments.columns.empty(), !arguments.stack.empty(),
-          slow_rows(arguments)};
+          slow_rows(arguments), without_stacks};
+}
+
+ViewKind view_of(const Declaration &declaration, const WatchArguments &arguments) {
+  if (!arguments.of.empty()) return ViewKind::kHistogram;
+  if (declaration.snapshot) return arguments.by.empty() ? ViewKind::kSnapshot : ViewKind::kTop;
+  return natural_view(schema_or_null(declaration.events), schema_or_null(declaration.table),
+                      wishes_of(arguments, declaration));
+}
+
+// Whether the sensor's table has what is asked to group by and of, and keys for what
+// --where asks. It is cheaper than rows, because the kernel adds it up, but has
+// fewer columns.
+bool table_has(const Declaration &declaration, const WatchArguments &arguments) {
+  if (!declaration.table) return false;
+  for (const std::string &condition : arguments.where) {
+    const Column *column = declaration.table->find(column_of_condition(condition).value_or(""));
+    if (column == nullptr || column->role != Role::kKey || column->is_text()) return false;
+  }
+  if (!arguments.of.empty()) {
+    const Column *column = declaration.table->find(arguments.of);
+    if (column == nullptr || column->kind != Kind::kHistogram) return false;
+  }
+  return table_answers(&*declaration.table, arguments.by);
 }
 
 // Tables that can do without keep no row for each process, unless somebody asks
 // for processes.
 bool groups_by_process(const Declaration &declaration, const WatchArguments &arguments) {
-  if (declaration.parameter("by_process") == nullptr || arguments.by.empty()) return false;
+  if (declaration.parameter("by_process") == nullptr) return false;
+  for (const std::string &condition : arguments.where)
+    if (column_of_condition(condition).value_or("") == "pid") return true;
+  if (arguments.by.empty()) return false;
   Result<std::vector<Field>> by = parse_fields(*declaration.table, arguments.by, {});
   return by && std::any_of(by->begin(), by->end(), [](const Field &field) {
            return field.column->kind == Kind::kPid || field.column->kind == Kind::kComm;
@@ -105,6 +148,45 @@ Result<void> plan_slowest(WatchPlan &plan, SensorRequest &request, const Declara
   return {};
 }
 
+// Stacks are dear: sensors that can do without take them when they are shown.
+bool shows_stacks(const Declaration &declaration, ViewKind view, const WatchArguments &arguments) {
+  if (declaration.parameter("stacks") == nullptr) return false;
+  auto names_stack = [](std::string_view list) {
+    for (std::string_view name : split(list, ','))
+      if (trim(name) == "stack" || trim(name) == "+stack") return true;
+    return false;
+  };
+  return view == ViewKind::kStacks || names_stack(arguments.columns) || names_stack(arguments.by);
+}
+
+// --where: numbers are tested by the sensor's programs, text when rows are read.
+Result<void> add_conditions(WatchPlan &plan, SensorRequest &request, const Declaration &declaration,
+                            const WatchArguments &arguments) {
+  SensorOptions &options = request.options;
+  Where rows, keys;
+  Host host;
+  for (const std::string &condition : arguments.where) {
+    std::string column = TRY(column_of_condition(condition));
+    if (options.want_events) TRY(add_condition(rows, *declaration.events, condition, host));
+    if (options.want_table) TRY(add_condition(keys, *declaration.table, condition, host));
+    if (options.want_table && declaration.table->find(column)->role != Role::kKey)
+      return fail(ErrorCode::kMisuse, fmt::format("column '{}' cannot be tested", column),
+                  "it is what the table adds up, and known only at the end", "test a column that is a key");
+  }
+  options.row_conditions = std::move(rows.numbers);
+  options.key_conditions = std::move(keys.numbers);
+  plan.texts.push_back(std::move(rows.texts));
+  return {};
+}
+
+// A sensor whose rows are the slow calls only has all of them in its table. Rows
+// that are grouped for want of a column there must be all of them too.
+bool wants_all_rows(const Declaration &declaration, const WatchPlan &plan, const WatchArguments &arguments) {
+  if (plan.view == ViewKind::kStream || !declaration.table || declaration.parameter("min") == nullptr) return false;
+  return arguments.min.empty() && std::none_of(arguments.settings.begin(), arguments.settings.end(),
+                                               [](const std::string &set) { return set.starts_with("min="); });
+}
+
 // "pid.cmdline" and the like, in --columns or --by.
 bool follows_processes(const WatchArguments &arguments) {
   return arguments.columns.find("pid.") != std::string::npos || arguments.by.find("pid.") != std::string::npos;
@@ -120,14 +202,39 @@ void add_process_sensors(WatchPlan &plan) {
   }
 }
 
+// What there is, is shown at once, whole where a program reads it; and once, unless
+// somebody looks on or names a time.
+Result<void> plan_snapshot(WatchPlan &plan, const WatchArguments &arguments, const Declaration &declaration) {
+  if (plan.view != ViewKind::kSnapshot && plan.view != ViewKind::kTop)
+    return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' tells what there is, not what happens", declaration.name),
+                {}, "use --view snapshot or top");
+  if (!arguments.where.empty())
+    return fail(ErrorCode::kMisuse,
+                fmt::format("sensor '{}' has no programs that could test --where", declaration.name), {},
+                "choose among its rows with --json and jq");
+  if (slow_rows(arguments))
+    return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' has no calls", declaration.name),
+                "--min and --failed choose calls");
+  if (arguments.slowest)
+    return fail(ErrorCode::kMisuse, "--slowest goes with --view top or --view histogram of events");
+  plan.snapshot = true;
+  if (!arguments.top && plan.view_options.format != Format::kPeople) plan.view_options.top = 0;
+  bool goes_on = plan.interval || plan.duration || isatty(STDOUT_FILENO) == 1;
+  if (plan.count == 0 && !goes_on) plan.count = 1;
+  return {};
+}
+
 Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   WatchPlan plan;
   if (arguments.json && arguments.csv) return fail(ErrorCode::kMisuse, "--json and --csv exclude each other");
   if (!arguments.stack.empty() && arguments.stack != "folded")
     return fail(ErrorCode::kMisuse, fmt::format("no stack format '{}'", arguments.stack), {}, "--stack folded");
+  if (!arguments.frames.empty() && arguments.frames != "user" && arguments.frames != "kernel")
+    return fail(ErrorCode::kMisuse, fmt::format("no frames '{}'", arguments.frames), {}, "--frames user or kernel");
   plan.view = TRY(parse_view(arguments.view));
   if (!arguments.interval.empty())
     plan.interval = std::chrono::nanoseconds(TRY(parse_duration_ns(arguments.interval, 1'000'000'000)));
+  if (plan.interval && plan.interval->count() == 0) plan.interval = kNever;
   if (plan.interval && plan.interval->count() < 10'000'000)
     return fail(ErrorCode::kMisuse, "the interval is too short", {}, "at least 10ms");
   if (!arguments.duration.empty())
@@ -141,8 +248,11 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   view.columns = arguments.columns;
   view.by = arguments.by;
   view.sort = arguments.sort;
-  view.top = arguments.top;
+  view.of = arguments.of;
+  view.top = arguments.top.value_or(20);
   view.folded = arguments.stack == "folded";
+  view.kernel_frames = arguments.frames != "user";
+  view.user_frames = arguments.frames != "kernel";
   view.name_sensor = arguments.sensors.size() > 1;
   view.timestamps = arguments.timestamps;
 
@@ -158,7 +268,7 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   bool several = plan.requests.size() > 1;
   for (SensorRequest &request : plan.requests) {
     Declaration declaration = TRY(declaration_of(request.name));
-    if (!request.options.target.empty() && !declaration.needs_target())
+    if (!request.options.target.empty() && !declaration.takes_target())
       return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' traces no target", request.name), {},
                   fmt::format("waggle watch {}", request.name));
     if (several) {
@@ -171,16 +281,30 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
         return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' has no rows to mix with others", request.name), {},
                     fmt::format("waggle watch {}      alone", request.name));
     } else if (plan.view == ViewKind::kAuto) {
-      plan.view =
-          natural_view(schema_or_null(declaration.events), schema_or_null(declaration.table), wishes_of(arguments));
+      plan.view = view_of(declaration, arguments);
     }
-    bool wants_rows = several || plan.view == ViewKind::kStream || plan.view == ViewKind::kStacks ||
-                      slow_rows(arguments) || !table_answers(schema_or_null(declaration.table), arguments.by);
+    if (declaration.snapshot) {
+      TRY(plan_snapshot(plan, arguments, declaration));
+      break;
+    }
+    if (plan.view == ViewKind::kSnapshot)
+      return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' tells what happens, not what there is", request.name),
+                  {}, "use --view stream or top");
+    bool wants_rows = several || plan.view == ViewKind::kStream ||
+                      (plan.view == ViewKind::kStacks &&
+                       !stacks_in_table(schema_or_null(declaration.events), schema_or_null(declaration.table),
+                                        wishes_of(arguments, declaration))) ||
+                      slow_rows(arguments) || !table_has(declaration, arguments);
     request.options.want_events = wants_rows && declaration.events.has_value();
     request.options.want_table = !request.options.want_events;
+    if (request.options.want_events && wants_all_rows(declaration, plan, arguments))
+      request.options.parameters.emplace_back("min", "0");
     if (request.options.want_table && groups_by_process(declaration, arguments))
       request.options.parameters.emplace_back("by_process", "1");
+    if (shows_stacks(declaration, plan.view, arguments) && !is_set(arguments, "stacks"))
+      request.options.parameters.emplace_back("stacks", "1");
     if (!several) TRY(plan_slowest(plan, request, declaration, arguments));
+    TRY(add_conditions(plan, request, declaration, arguments));
     if (!declaration.events && plan.view == ViewKind::kStream)
       return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' keeps a table and has no rows", request.name), {},
                   "use --view top or histogram");
@@ -194,7 +318,10 @@ std::vector<const Schema *> schemas_shown(Session &session) {
   std::vector<const Schema *> schemas;
   for (Session::Member &member : session.members()) {
     if (member.sensor == nullptr || !member.request.is_asked_for) continue;
-    schemas.push_back(member.table == nullptr ? member.events : &*member.sensor->declaration().table);
+    const Declaration &declaration = member.sensor->declaration();
+    schemas.push_back(declaration.snapshot      ? &*declaration.snapshot
+                      : member.table == nullptr ? member.events
+                                                : &*declaration.table);
   }
   return schemas;
 }
@@ -206,12 +333,17 @@ std::chrono::nanoseconds interval_of(const WatchPlan &plan, const Output &output
   using namespace std::chrono_literals;
   if (plan.interval) return *plan.interval;
   if (plan.view == ViewKind::kStream) return 100ms;
-  if (plan.view == ViewKind::kHeat || (output.is_terminal() && !plan.duration)) return 1s;
-  return 24h * 365;
+  if (plan.view == ViewKind::kHeat || plan.snapshot || (output.is_terminal() && !plan.duration)) return 1s;
+  return kNever;
 }
 
 Result<void> read_tables(Session &session, View &view) {
   for (Session::Member &member : session.members()) {
+    if (member.sensor != nullptr && member.sensor->declaration().snapshot) {
+      Batch all(*member.sensor->declaration().snapshot);
+      TRY(member.sensor->read_snapshot(all));
+      for (size_t i = 0; i < all.rows(); i++) view.add(all.schema(), all.row(i));
+    }
     if (member.table == nullptr) continue;
     Batch changes(*member.sensor->declaration().table);
     TRY(member.table->read_changes(changes));
@@ -237,10 +369,16 @@ void say_cost(const Session::Member &member, const Counts &counts, double second
                   cost.instructions));
 }
 
-void say_losses(Session &session, const WatchPlan &plan, double seconds) {
-  for (const Session::Member &member : session.members()) {
+// hidden: rows of each member that --where turned away after they had been read.
+void say_losses(Session &session, const WatchPlan &plan, double seconds, const std::vector<uint64_t> &hidden) {
+  for (size_t i = 0; i < session.members().size(); i++) {
+    const Session::Member &member = session.members()[i];
     if (member.sensor == nullptr || !member.request.is_asked_for) continue;
     Counts counts = member.table == nullptr ? member.sensor->stream_counts() : member.sensor->table_counts();
+    if (member.table == nullptr) {
+      counts.filtered += hidden[i];
+      counts.delivered -= hidden[i];
+    }
     say(loss_line(member.request.name, counts));
     if (member.table != nullptr && member.events != nullptr)
       say(loss_line(member.request.name + " slowest", member.sensor->stream_counts()));
@@ -301,19 +439,32 @@ int watch(const WatchArguments &arguments) {
   auto now = steady_clock::now();
   auto began = now;
   auto interval = std::chrono::duration_cast<steady_clock::duration>(interval_of(plan, output));
-  auto tick_next = now + interval;
+  auto tick_next = plan.snapshot ? now : now + interval;
+  // Processes end, and their stacks lose their names: those of a table are looked
+  // at earlier than they are shown.
+  auto look = plan.view == ViewKind::kStacks ? std::min<steady_clock::duration>(interval, kStackLook) : interval;
+  auto look_next = now + look;
   auto end = plan.duration ? now + std::chrono::duration_cast<steady_clock::duration>(*plan.duration)
                            : steady_clock::time_point::max();
+  std::vector<uint64_t> hidden(session.members().size());
   auto show = [&](Session::Member &member, Row row) {
     if (!member.request.is_asked_for) return host.observe(*member.events, row);
+    auto index = static_cast<size_t>(&member - session.members().data());
+    if (!all_hold(plan.texts[index], row)) {
+      hidden[index]++;
+      return;
+    }
     if (slowest) slowest->offer(row);
     if (member.table != nullptr) return;
     if (plan.view != ViewKind::kStream || plan.count == 0 || view.rows_shown() < plan.count)
       view.add(*member.events, row);
   };
   auto enough = [&] { return output.closed() || (plan.count != 0 && view.rows_shown() >= plan.count); };
+  auto read = [&] {
+    if (Result<void> done = read_tables(session, view); !done) fputs(done.error().text().c_str(), stderr);
+  };
   auto tick = [&](bool last) {
-    if (Result<void> read = read_tables(session, view); !read) fputs(read.error().text().c_str(), stderr);
+    read();
     view.tick(last);
     if (slowest) slowest->print(output, plan.view_options.format);
     set_threshold();
@@ -325,10 +476,14 @@ int watch(const WatchArguments &arguments) {
     if (steady_clock::now() >= tick_next) {
       tick(false);
       tick_next += interval;
+      look_next = steady_clock::now() + look;
+    } else if (steady_clock::now() >= look_next) {
+      read();
+      look_next = steady_clock::now() + look;
     } else if (plan.view == ViewKind::kStream) {
       output.flush();
     }
-    auto until = std::min(tick_next, end);
+    auto until = std::min({tick_next, look_next, end});
     if (threshold_follows && slowest->take_offered() >= kManyOffered)
       until = std::min(until, steady_clock::now() + std::chrono::milliseconds(1));
     interrupted = session.wait(until, signals.fd());
@@ -339,9 +494,9 @@ int watch(const WatchArguments &arguments) {
   std::chrono::duration<double> watched = steady_clock::now() - began;
   session.stop();
   session.drain(show);
-  if (!enough()) tick(true);
+  if (!enough() && !plan.snapshot) tick(true);
   output.flush();
-  say_losses(session, plan, watched.count());
+  say_losses(session, plan, watched.count(), hidden);
   if (!output.failure().empty()) {
     fputs(Error{ErrorCode::kFailed, "cannot write the output", output.failure(), ""}.text().c_str(), stderr);
     failed = true;
@@ -359,17 +514,23 @@ std::function<int()> configure_watch(CLI::App &app) {
       ->type_name("SENSOR...");
   auto *filter = app.add_option_group("Filters, in the kernel");
   add_filter_options(*filter, a);
+  filter
+      ->add_option("--where", a.where,
+                   "only rows whose column is so: errno!=0, remote_port=80,443, path~log, flags&O_CREAT")
+      ->type_name("COL=VALUE");
   auto *view = app.add_option_group("View");
-  view->add_option("--view", a.view, "stream, top, histogram, heatmap or stacks")->type_name("VIEW");
+  view->add_option("--view", a.view, "stream, top, histogram, heatmap, stacks or snapshot")->type_name("VIEW");
   view->add_option("--by", a.by, "group by these columns")->type_name("COL,...");
   view->add_option("--sort", a.sort, "largest first by this column")->type_name("COL");
+  view->add_option("--of", a.of, "the column whose distribution a histogram shows (bytes); without it all durations")
+      ->type_name("COL");
   view->add_option("--top", a.top, "how many groups to show; 0 for all")->type_name("N")->check(not_negative());
   view->add_option("--slowest", a.slowest, "the slowest events of each interval (5 beside a histogram for people)")
       ->type_name("N")
       ->check(not_negative());
   view->add_option("--columns", a.columns, "these columns; +COL adds one (pid.cmdline, cgroup.container, …)")
       ->type_name("COL,...");
-  view->add_option("-i,--interval", a.interval, "print this often (1s)")->type_name("TIME");
+  view->add_option("-i,--interval", a.interval, "print this often (1s); 0: once, at the end")->type_name("TIME");
   view->add_option("-d,--duration", a.duration, "stop after this time")->type_name("TIME");
   view->add_option("-c,--count", a.count, "stop after so many rows, or intervals")
       ->type_name("N")
@@ -379,6 +540,7 @@ std::function<int()> configure_watch(CLI::App &app) {
   output->add_flag("--json", a.json, "one JSON object a line, raw values");
   output->add_flag("--csv", a.csv, "comma-separated, raw values");
   output->add_option("--stack", a.stack, "folded: one line a stack, for flame graphs")->type_name("FORMAT");
+  output->add_option("--frames", a.frames, "user or kernel: only those frames of stacks")->type_name("WHICH");
   output->add_flag("--cost", a.cost, "what watching cost, at the end");
   output->add_option("--ring", a.ring, "size of the ring buffer (8MiB), a power of two")->type_name("SIZE");
   output->add_flag("-v,--verbose", a.verbose, "say which hooks are used");

@@ -24,6 +24,7 @@ constexpr FollowInfo kOfCgroup[] = {
     {Follow::kUnit, "unit", "its systemd unit"},
 };
 constexpr FollowInfo kOfUser[] = {{Follow::kName, "name", "its name in /etc/passwd or /etc/group"}};
+constexpr FollowInfo kOfPath[] = {{Follow::kDirectory, "dir", "its directory"}};
 constexpr FollowInfo kOfDevice[] = {{Follow::kMount, "mount", "where it is mounted"}};
 
 template <size_t N>
@@ -32,7 +33,9 @@ std::vector<FollowInfo> listed(const FollowInfo (&infos)[N]) {
 }
 
 Field plain_field(const Schema &schema, const Column &column) {
-  const Column *owner = column.kind == Kind::kStack ? schema.first_of(Kind::kPid) : nullptr;
+  const Column *owner = nullptr;
+  if (column.kind == Kind::kStack) owner = schema.first_of(Kind::kPid);
+  if (column.kind == Kind::kArguments) owner = schema.first_of(Kind::kKernelAddress);
   return {&column, Follow::kNothing, column.name, owner, schema.first_of(Kind::kTime)};
 }
 
@@ -49,6 +52,8 @@ std::vector<FollowInfo> follows_of(Kind kind) {
       return listed(kOfUser);
     case Kind::kDevice:
       return listed(kOfDevice);
+    case Kind::kPath:
+      return listed(kOfPath);
     default:
       return {};
   }
@@ -104,8 +109,9 @@ std::vector<Field> all_fields(const Schema &schema) {
 std::vector<Field> console_fields(const Schema &schema) {
   std::vector<Field> fields;
   for (const Column &column : schema.columns) {
-    bool rarely = column.kind == Kind::kTid || column.kind == Kind::kGid || column.kind == Kind::kCgroup ||
-                  column.kind == Kind::kInode || column.kind == Kind::kMode;
+    bool rarely = column.is_aside || column.kind == Kind::kTid || column.kind == Kind::kGid ||
+                  column.kind == Kind::kCgroup || column.kind == Kind::kInode || column.kind == Kind::kMode ||
+                  (schema.shape == Shape::kSnapshot && column.kind == Kind::kTime);
     if (!rarely) fields.push_back(plain_field(schema, column));
   }
   return fields;

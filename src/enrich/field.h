@@ -25,13 +25,14 @@ enum class Follow : uint8_t {
   kUnit,
   kName,  // of a uid or gid
   kMount,
+  kDirectory,  // of a path
 };
 
 struct Field {
   const Column *column = nullptr;
   Follow follow = Follow::kNothing;
   std::string name;               // "pid.cmdline"
-  const Column *owner = nullptr;  // of a stack: the column of the process it was taken in
+  const Column *owner = nullptr;  // of a stack: the process it was taken in; of arguments: the function
   const Column *when = nullptr;   // the row's time, where it has one: a pid means a process at a time
 };
 
@@ -53,8 +54,9 @@ Result<std::vector<Field>> parse_fields(const Schema &schema, std::string_view l
 // Every column as it is.
 std::vector<Field> all_fields(const Schema &schema);
 
-// The columns worth a place on a terminal: all but thread, group, cgroup and
-// raw identifiers that a reader rarely needs; `--columns` brings them back.
+// The columns worth a place on a terminal: all but thread, group, cgroup, those the
+// sensor puts aside, raw identifiers and a snapshot's times that a reader rarely
+// needs; `--columns` brings them back.
 std::vector<Field> console_fields(const Schema &schema);
 
 }  // namespace waggle

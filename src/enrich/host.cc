@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <ctime>
 #include <optional>
+#include <unordered_map>
 
+#include "base/fd.h"
+#include "base/quantity.h"
 #include "base/text.h"
 #include "enrich/host_answers.h"
 #include "enrich/host_names.h"
@@ -55,6 +60,7 @@ struct Host::State {
   std::unique_ptr<ProcessTable> processes;
   std::optional<KernelSymbols> kernel_symbols;
   bool kernel_symbols_tried = false;
+  std::unordered_map<uint64_t, std::optional<std::vector<FunctionParameter>>> kernel_parameters;
   std::unique_ptr<UserSymbols> user_symbols;
 
   CgroupTree *cgroup_tree();
@@ -105,6 +111,31 @@ std::string Host::device_name(uint32_t device) {
   }
   std::string_view disk = state_->names.disk(number);
   return disk.empty() ? number.text() : std::string(disk);
+}
+
+std::optional<uint32_t> Host::uid_of(std::string_view user) {
+  return state_->names.uid_of(user);
+}
+std::optional<uint32_t> Host::gid_of(std::string_view group) {
+  return state_->names.gid_of(group);
+}
+std::optional<uint32_t> Host::device_of(std::string_view disk) {
+  std::string number(disk);
+  if (disk.find(':') == std::string_view::npos) {
+    std::string_view name = disk.starts_with("/dev/") ? disk.substr(strlen("/dev/")) : disk;
+    // A '!' stands for a '/' in the names of sysfs: cciss!c0d0.
+    std::string in_sysfs(name);
+    std::replace(in_sysfs.begin(), in_sysfs.end(), '/', '!');
+    Result<std::string> read = read_file("/sys/class/block/" + in_sysfs + "/dev", 64);
+    if (!read) return std::nullopt;
+    number = trim(*read);
+  }
+  size_t colon = number.find(':');
+  if (colon == std::string::npos) return std::nullopt;
+  Result<int64_t> major = parse_integer(std::string_view(number).substr(0, colon));
+  Result<int64_t> minor = parse_integer(std::string_view(number).substr(colon + 1));
+  if (!major || !minor || *major < 0 || *minor < 0) return std::nullopt;
+  return DeviceNumber{static_cast<uint32_t>(*major), static_cast<uint32_t>(*minor)}.to_kernel();
 }
 
 std::string Host::mount_point(uint32_t device) {
@@ -256,6 +287,22 @@ std::string Host::kernel_symbol(uint64_t address, bool with_offset) {
   if (with_offset && found->offset != 0) fmt::format_to(std::back_inserter(name), "+{:#x}", found->offset);
   if (!found->module.empty()) fmt::format_to(std::back_inserter(name), " [{}]", found->module);
   return name;
+}
+
+const std::vector<FunctionParameter> *Host::kernel_parameters(uint64_t function) {
+  // This host's functions may take something else.
+  if (state_->answers != nullptr) return nullptr;
+  auto [it, is_new] = state_->kernel_parameters.try_emplace(function);
+  if (is_new) {
+    KernelSymbols *table = state_->kernel_symbol_table();
+    std::optional<KernelSymbol> found = table == nullptr ? std::nullopt : table->find(function);
+    if (found) {
+      Result<std::vector<FunctionParameter>> read =
+          read_function_parameters(std::string(found->name), std::string(found->module));
+      if (read) it->second = std::move(*read);
+    }
+  }
+  return it->second ? &*it->second : nullptr;
 }
 
 UserSymbols &Host::State::user_symbol_tables() {

@@ -9,12 +9,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "enrich/field.h"
 #include "schema/batch.h"
+#include "symbol/function_parameters.h"
 
 namespace waggle {
 
@@ -42,10 +44,16 @@ class Host {
   std::string_view user_name(uint32_t uid);   // empty: not in /etc/passwd
   std::string_view group_name(uint32_t gid);  // empty: not in /etc/group
   std::string device_name(uint32_t device);   // kernel's dev_t: "sda", or "8:0"
-  std::string mount_point(uint32_t device);   // empty: not mounted
+  std::optional<uint32_t> uid_of(std::string_view user);
+  std::optional<uint32_t> gid_of(std::string_view group);
+  // "sda", "/dev/sda" or "8:0".
+  std::optional<uint32_t> device_of(std::string_view disk);
+  std::string mount_point(uint32_t device);  // empty: not mounted
 
   // "name" or "name+0x1f"; "0x…" where there is no symbol.
   std::string kernel_symbol(uint64_t address, bool with_offset);
+  // What the function at an address takes; null where BTF does not know it.
+  const std::vector<FunctionParameter> *kernel_parameters(uint64_t function);
   // "name", or "object+0x…" where there is no symbol; demangled.
   std::string user_symbol(uint32_t pid, uint64_t address, bool is_return_address);
 

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <ctime>
+#include <iterator>
 
 #include "base/quantity.h"
 #include "base/text.h"
@@ -42,6 +44,10 @@ bool json_by_name(Kind kind) {
     case Kind::kFileOp:
     case Kind::kBlockOp:
     case Kind::kTcpState:
+    case Kind::kTcpCaState:
+    case Kind::kResetReason:
+    case Kind::kDnsType:
+    case Kind::kDnsRcode:
     case Kind::kDropReason:
     case Kind::kEtherType:
     case Kind::kIpProtocol:
@@ -49,6 +55,21 @@ bool json_by_name(Kind kind) {
     case Kind::kSyscall:
     case Kind::kKernelAddress:
     case Kind::kIp:
+    case Kind::kTaskState:
+    case Kind::kSoftirq:
+    case Kind::kLockFlags:
+    case Kind::kFutexOp:
+    case Kind::kSignalCode:
+    case Kind::kSignalResult:
+    case Kind::kCapability:
+    case Kind::kMountFlags:
+    case Kind::kUmountFlags:
+    case Kind::kPtraceRequest:
+    case Kind::kBpfCommand:
+    case Kind::kBpfProgram:
+    case Kind::kBpfMap:
+    case Kind::kTaints:
+    case Kind::kAddress:
       return true;
     default:
       return false;
@@ -64,6 +85,21 @@ int64_t wall_of(uint64_t monotonic_ns, int64_t offset_ns) {
 std::string_view file_op_name(int64_t op) {
   static constexpr std::string_view kNames[] = {"read", "write", "open", "fsync"};  // enum wg_file_ops
   return op >= 0 && op < 4 ? kNames[op] : std::string_view{};
+}
+
+std::string_view signal_result_name(int64_t result) {
+  static constexpr std::string_view kNames[] = {"delivered", "ignored", "already_pending", "overflow_fail",
+                                                "lose_info", "checked", "failed"};  // enum wg_signal_results
+  return result >= 0 && result < 7 ? kNames[result] : std::string_view{};
+}
+
+// As dirname(1) says it: "/" of "/x", "." of "x".
+std::string_view directory_of(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return path.empty() ? path : ".";
+  while (slash > 0 && path[slash - 1] == '/') slash--;
+  return path.substr(0, slash == 0 ? 1 : slash);
 }
 
 bool needs_quotes(std::string_view argument) {
@@ -161,6 +197,8 @@ void Renderer::append_text(std::string &out, const Field &field, Row row) {
     append_followed(out, field, row);
   else if (field.column->kind == Kind::kStack)
     append_stack_text(out, field, row);
+  else if (field.column->kind == Kind::kArguments)
+    append_arguments_text(out, field, row);
   else
     append_column_text(out, *field.column, row);
 }
@@ -172,6 +210,61 @@ void Renderer::append_stack_text(std::string &out, const Field &field, Row row) 
     first = false;
     append_printable(out, frame);
   }
+}
+
+// Six registers by what the function takes; all of them where that is not known.
+std::vector<FunctionArgument> Renderer::arguments_of_call(const Field &field, Row row) {
+  std::array<uint64_t, 6> registers = arguments(*field.column, row);
+  const std::vector<FunctionParameter> *parameters =
+      field.owner == nullptr ? nullptr : host_->kernel_parameters(natural(*field.owner, row));
+  std::vector<FunctionArgument> found;
+  for (size_t i = 0; i < registers.size() && (parameters == nullptr || i < parameters->size()); i++) {
+    if (parameters == nullptr) {
+      found.push_back({fmt::format("arg{}", i), fmt::format("{:#x}", registers[i]), true});
+      continue;
+    }
+    const FunctionParameter &parameter = (*parameters)[i];
+    int64_t value = parameter.value(registers[i]);
+    FunctionArgument argument{parameter.name, {}, false};
+    if (argument.name.empty()) argument.name = fmt::format("arg{}", i);
+    std::string_view name = parameter.enumerator(value);
+    if (parameter.form == FunctionParameter::Form::kPointer)
+      argument = {argument.name, fmt::format("{:#x}", static_cast<uint64_t>(value)), true};
+    else if (!name.empty())
+      argument = {argument.name, std::string(name), true};
+    else if (parameter.form == FunctionParameter::Form::kBool)
+      argument.value = value != 0 ? "true" : "false";
+    else if (parameter.form == FunctionParameter::Form::kUnsigned)
+      argument.value = fmt::format("{}", static_cast<uint64_t>(value));
+    else
+      argument.value = fmt::format("{}", value);
+    found.push_back(std::move(argument));
+  }
+  return found;
+}
+
+void Renderer::append_arguments_text(std::string &out, const Field &field, Row row) {
+  std::string_view separator;
+  for (const FunctionArgument &argument : arguments_of_call(field, row)) {
+    fmt::format_to(std::back_inserter(out), "{}{}={}", separator, argument.name, argument.value);
+    separator = " ";
+  }
+}
+
+void Renderer::append_arguments_json(std::string &out, const Field &field, Row row) {
+  out += '{';
+  std::string_view separator;
+  for (const FunctionArgument &argument : arguments_of_call(field, row)) {
+    out += separator;
+    append_json_string(out, argument.name);
+    out += ':';
+    if (argument.is_text)
+      append_json_string(out, argument.value);
+    else
+      out += argument.value;
+    separator = ",";
+  }
+  out += '}';
 }
 
 void Renderer::append_column_text(std::string &out, const Column &column, Row row) {
@@ -242,6 +335,14 @@ void Renderer::append_name_of(std::string &out, const Column &column, Row row) {
     }
     case Kind::kTcpState:
       return append_name(out, tcp_state_name(number), number);
+    case Kind::kTcpCaState:
+      return append_name(out, tcp_ca_state_name(number), number);
+    case Kind::kResetReason:
+      return append_name(out, reset_reason_name(static_cast<uint32_t>(number)), number);
+    case Kind::kDnsType:
+      return append_name(out, dns_type_name(number), number);
+    case Kind::kDnsRcode:
+      return append_name(out, dns_rcode_name(number), number);
     case Kind::kDropReason:
       return append_name(out, drop_reason_name(static_cast<uint32_t>(number)), number);
     case Kind::kEtherType:
@@ -250,11 +351,45 @@ void Renderer::append_name_of(std::string &out, const Column &column, Row row) {
       return append_name(out, ip_protocol_name(number), number);
     case Kind::kSyscall:
       return append_name(out, syscall_name(number), number);
+    case Kind::kTaskState:
+      return append_name(out, task_state_name(static_cast<uint64_t>(number)), number);
+    case Kind::kSoftirq:
+      return append_name(out, softirq_name(number), number);
+    case Kind::kLockFlags:
+      return append_name(out, lock_name(static_cast<uint64_t>(number)), number);
+    case Kind::kFutexOp:
+      return append_name(out, futex_op_name(number), number);
     case Kind::kDevice:
       out += host_->device_name(static_cast<uint32_t>(number));
       return;
     case Kind::kKernelAddress:
       out += host_->kernel_symbol(static_cast<uint64_t>(number), true);
+      return;
+    case Kind::kSignalCode:
+      return append_name(out, signal_code_name(number), number);
+    case Kind::kSignalResult:
+      return append_name(out, signal_result_name(number), number);
+    case Kind::kCapability:
+      return append_name(out, capability_name(number), number);
+    case Kind::kMountFlags:
+      out += mount_flags_text(static_cast<uint64_t>(number));
+      return;
+    case Kind::kUmountFlags:
+      out += umount_flags_text(static_cast<uint64_t>(number));
+      return;
+    case Kind::kPtraceRequest:
+      return append_name(out, ptrace_request_name(number), number);
+    case Kind::kBpfCommand:
+      return append_name(out, bpf_command_name(number), number);
+    case Kind::kBpfProgram:
+      return append_name(out, bpf_program_type_name(number), number);
+    case Kind::kBpfMap:
+      return append_name(out, bpf_map_type_name(number), number);
+    case Kind::kTaints:
+      out += taints_text(static_cast<uint64_t>(number));
+      return;
+    case Kind::kAddress:
+      fmt::format_to(std::back_inserter(out), "{:#x}", static_cast<uint64_t>(number));
       return;
     default:
       return append_number(out, column, row);
@@ -292,6 +427,8 @@ void Renderer::append_json(std::string &out, const Field &field, Row row) {
     }
     case Kind::kStack:
       return append_stack_json(out, field, row);
+    case Kind::kArguments:
+      return append_arguments_json(out, field, row);
     case Kind::kHistogram: {
       Histogram values = histogram(column, row);
       fmt::format_to(std::back_inserter(out), R"({{"count":{},"sum":{},"max":{}}})", values.count, values.sum,
@@ -317,6 +454,7 @@ void Renderer::append_csv_value(std::string &out, const Field &field, Row row) {
   if (field.follow != Follow::kNothing) return append_followed(out, field, row);
   if (column.kind == Kind::kTime) return append_rfc3339(out, natural(column, row));
   if (column.kind == Kind::kStack) return append_stack_text(out, field, row);
+  if (column.kind == Kind::kArguments) return append_arguments_text(out, field, row);
   if (column.kind == Kind::kArgv) return append_command_line(out, text(column, row));
   if (column.kind == Kind::kHistogram) {
     out += fmt::format_int(histogram(column, row).count).c_str();
@@ -332,6 +470,8 @@ void Renderer::append_csv_value(std::string &out, const Field &field, Row row) {
 void Renderer::append_key(std::string &out, const Field &field, Row row) {
   const Column &column = *field.column;
   if (field.follow != Follow::kNothing) return append_followed(out, field, row);
+  // Bits that say nothing in the name tell no groups apart.
+  if (column.kind == Kind::kTaskState) return append_name_of(out, column, row);
   if (column.is_text()) {
     out += text(column, row);
     return;
@@ -340,37 +480,57 @@ void Renderer::append_key(std::string &out, const Field &field, Row row) {
   if (column.offset < end) out.append(reinterpret_cast<const char *>(row.data()) + column.offset, end - column.offset);
 }
 
-std::vector<std::string> Renderer::frames(const Field &field, Row row) {
+bool is_frame_of_tracer(std::string_view kernel_symbol) {
+  if (kernel_symbol.starts_with("bpf_prog_") && kernel_symbol.ends_with(" [bpf]")) return true;
+  for (std::string_view part : {"bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_get_stack"})
+    if (kernel_symbol.starts_with(part)) return true;
+  return false;
+}
+
+Renderer::NamedStack Renderer::named_stack(const Field &field, Row row) {
   CHECK(field.column->kind == Kind::kStack);
   Stack addresses = stack(*field.column, row);
-  std::vector<std::string> names;
-  for (size_t i = 0; i < addresses.kernel.size(); i++)
-    names.push_back(host_->kernel_symbol(addresses.kernel[i], false) + "_[k]");
+  NamedStack named;
+  for (uint64_t address : addresses.kernel) {
+    std::string name = host_->kernel_symbol(address, false);
+    if (named.kernel.empty() && is_frame_of_tracer(name)) continue;
+    named.kernel.push_back(std::move(name) + "_[k]");
+  }
   uint32_t pid = field.owner == nullptr ? 0 : static_cast<uint32_t>(natural(*field.owner, row));
   for (size_t i = 0; i < addresses.user.size(); i++)
-    names.push_back(host_->user_symbol(pid, addresses.user[i], /*is_return_address=*/i > 0));
+    named.user.push_back(host_->user_symbol(pid, addresses.user[i], /*is_return_address=*/i > 0));
+  return named;
+}
+
+std::vector<std::string> Renderer::frames(const Field &field, Row row) {
+  NamedStack named = named_stack(field, row);
+  std::vector<std::string> names = std::move(named.kernel);
+  std::move(named.user.begin(), named.user.end(), std::back_inserter(names));
   return names;
 }
 
 void Renderer::append_stack_json(std::string &out, const Field &field, Row row) {
-  std::vector<std::string> names = frames(field, row);
-  size_t kernel = stack(*field.column, row).kernel.size();
-  auto put = [&](size_t begin, size_t end) {
+  NamedStack named = named_stack(field, row);
+  auto put = [&](const std::vector<std::string> &names) {
     out += '[';
-    for (size_t i = begin; i < end; i++) {
-      if (i > begin) out += ',';
+    for (size_t i = 0; i < names.size(); i++) {
+      if (i > 0) out += ',';
       append_json_string(out, names[i]);
     }
     out += ']';
   };
   out += "{\"kernel\":";
-  put(0, kernel);
+  put(named.kernel);
   out += ",\"user\":";
-  put(kernel, names.size());
+  put(named.user);
   out += '}';
 }
 
 void Renderer::append_followed(std::string &out, const Field &field, Row row) {
+  if (field.column->kind == Kind::kPath) {
+    out += directory_of(text(*field.column, row));
+    return;
+  }
   uint64_t value = natural(*field.column, row);
   switch (field.column->kind) {
     case Kind::kUid:

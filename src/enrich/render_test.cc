@@ -39,8 +39,33 @@ TEST(Render, ValuesByKind) {
       {Kind::kFileOp, 1, "write", "\"write\""},
       {Kind::kFileOp, 9, "9", "\"9\""},
       {Kind::kTcpState, 1, "ESTABLISHED", "\"ESTABLISHED\""},
+      {Kind::kTaskState, 2, "disk sleep", "\"disk sleep\""},
+      {Kind::kSoftirq, 3, "NET_RX", "\"NET_RX\""},
+      {Kind::kLockFlags, 32, "mutex", "\"mutex\""},
+      {Kind::kFutexOp, 9, "FUTEX_WAIT_BITSET", "\"FUTEX_WAIT_BITSET\""},
+      {Kind::kSignalCode, -6, "SI_TKILL", "\"SI_TKILL\""},
+      {Kind::kSignalCode, 3, "3", "\"3\""},
+      {Kind::kSignalResult, 3, "overflow_fail", "\"overflow_fail\""},
+      {Kind::kSignalResult, 6, "failed", "\"failed\""},
+      {Kind::kCapability, 21, "CAP_SYS_ADMIN", "\"CAP_SYS_ADMIN\""},
+      {Kind::kMountFlags, 0x1001, "MS_RDONLY|MS_BIND", "\"MS_RDONLY|MS_BIND\""},
+      {Kind::kUmountFlags, 0, "", "\"\""},
+      {Kind::kPtraceRequest, 0x4206, "PTRACE_SEIZE", "\"PTRACE_SEIZE\""},
+      {Kind::kBpfCommand, 5, "PROG_LOAD", "\"PROG_LOAD\""},
+      {Kind::kBpfProgram, 2, "KPROBE", "\"KPROBE\""},
+      {Kind::kBpfMap, 99, "99", "\"99\""},
+      {Kind::kTaints, 1 << 12, "O", "\"O\""},
+      {Kind::kTaskState, 0, "running", "\"running\""},
+      {Kind::kTaskState, 0x402, "idle", "\"idle\""},
+      {Kind::kTaskState, 0x2002, "disk sleep", "\"disk sleep\""},
+      {Kind::kTaskState, 0x1 | 0x20, "zombie", "\"zombie\""},
+      {Kind::kTcpCaState, 3, "Recovery", "\"Recovery\""},
+      {Kind::kDnsType, 28, "AAAA", "\"AAAA\""},
+      {Kind::kDnsType, 60000, "60000", "\"60000\""},
+      {Kind::kDnsRcode, 3, "NXDOMAIN", "\"NXDOMAIN\""},
       {Kind::kNumber, -7, "-7", "-7"},
       {Kind::kFd, -1, "-1", "-1"},
+      {Kind::kAddress, 0x7f00dead, "0x7f00dead", "\"0x7f00dead\""},
   };
   Host host;
   Renderer renderer(host);
@@ -54,6 +79,19 @@ TEST(Render, ValuesByKind) {
     EXPECT_EQ(people, c.people);
     EXPECT_EQ(json, c.json);
   }
+}
+
+TEST(Render, FramesOfTheTracerAreKnown) {
+  constexpr std::pair<std::string_view, bool> kCases[] = {
+      {"bpf_prog_33546785c8fbc8aa_switched [bpf]", true},
+      {"bpf_trace_run4", true},
+      {"__traceiter_sched_switch", true},
+      {"__bpf_trace_sched_switch", true},
+      {"__schedule", false},
+      {"bpf_prog_run_xdp", false},
+      {"0xffffffff81000000", false},
+  };
+  for (auto &[name, of_tracer] : kCases) EXPECT_EQ(is_frame_of_tracer(name), of_tracer) << name;
 }
 
 TEST(Render, ArgumentsAsAShellTakesThem) {
@@ -82,6 +120,32 @@ TEST(Render, ArgumentsAsAShellTakesThem) {
     renderer.append_json(json, fields[0], row);
     EXPECT_EQ(people, c.people);
     EXPECT_EQ(json, c.json);
+  }
+}
+
+TEST(Render, DirectoryOfAPath) {
+  struct Case {
+    std::string_view path, directory;
+  };
+  constexpr Case kCases[] = {
+      {"/usr/lib/libc.so.6", "/usr/lib"},
+      {"/etc", "/"},
+      {"/", "/"},
+      {"relative", "."},
+      {"dir/file", "dir"},
+      {"dir//file/", "dir"},
+      {"//x", "/"},
+      {"", ""},
+  };
+  Host host;
+  Renderer renderer(host);
+  Schema schema = schema_of(Kind::kPath, 256);
+  schema.columns[0].name = "path";
+  Field field = parse_field(schema, "path.dir").value();
+  for (const Case &c : kCases) {
+    std::string people;
+    renderer.append_text(people, field, std::as_bytes(std::span(c.path)));
+    EXPECT_EQ(people, c.directory) << c.path;
   }
 }
 

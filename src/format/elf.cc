@@ -303,7 +303,8 @@ Result<void> ElfFile::read_symbols(const ElfSection &section, size_t bytes_most,
       if (!is_function(symbol, sections_)) continue;
       bool sized = symbol.st_size != 0;
       uint32_t bytes = sized ? clamp_bytes(symbol.st_size) : bytes_to_section_end(symbol, sections_);
-      functions.rows.push_back({symbol.st_value, bytes, symbol.st_name, binding_of(symbol), sized});
+      bool picks_another = ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC;
+      functions.rows.push_back({symbol.st_value, bytes, symbol.st_name, binding_of(symbol), sized, picks_another});
       if (functions.rows.size() * sizeof(ElfFunction) > bytes_most)
         return fail(ErrorCode::kExhausted, "the ELF file has too many functions",
                     fmt::format("more than {}, which take {} bytes", functions.rows.size(), bytes_most));

@@ -67,6 +67,8 @@ struct ElfFunction {
   uint32_t name = 0;     // offset into ElfFunctions::names, where it ends with a NUL
   ElfBinding binding = ElfBinding::kLocal;
   bool sized = true;  // false: written without a size (assembler), `bytes` goes to the end of the section
+  // STT_GNU_IFUNC: what is called is another function, which this one picks at load time.
+  bool picks_another = false;
 };
 
 struct ElfFunctions {

@@ -119,7 +119,7 @@ class Kernel {
 //   fentry/F  fexit/F  fmod_ret/F  lsm/HOOK  (also with .s)
 //   kprobe/F  kretprobe/F  ksyscall/NAME  kprobe.multi/PATTERN  kretprobe.multi/PATTERN
 //   tp_btf/NAME  raw_tp/NAME  tracepoint/CATEGORY/NAME  and their long and short names
-//   iter/TYPE  perf_event  uprobe…  uretprobe…  usdt…
+//   iter/TYPE  perf_event[/EVENT]  uprobe…  uretprobe…  usdt…
 // Of other sections (xdp, tc, cgroup…) nothing is known and nothing said. In F the
 // wildcards * and ? leave open which functions there are.
 // Microseconds to 1 ms, besides the first attempt at what the form needs.

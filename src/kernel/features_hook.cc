@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "kernel/features.h"
+#include "kernel/perf_event.h"
 #include "kernel/probes_kallsyms.h"
 
 namespace waggle {
@@ -131,7 +132,9 @@ Result<void> check_iterator(std::string_view section, std::string_view type, con
   return unavailable(section, fmt::format("this kernel has no iterator over {}", type));
 }
 
-Result<void> check_perf_event(std::string_view section, std::string_view, const Kernel &kernel) {
+Result<void> check_perf_event(std::string_view section, std::string_view target, const Kernel &kernel) {
+  if (!target.empty() && !is_software_event(target))
+    return unavailable(section, fmt::format("there is no software event '{}'", target));
   return need(section, kernel, FeatureId::kCpuClock);
 }
 

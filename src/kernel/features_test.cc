@@ -104,6 +104,8 @@ TEST(HookAvailable, SaysWhatIsMissing) {
       {"iter/task", FeatureId::kIterators, ""},
       {"iter/no_such_thing", FeatureId::kIterators, "this kernel has no iterator over no_such_thing"},
       {"perf_event", FeatureId::kCpuClock, ""},
+      {"perf_event/major-faults", FeatureId::kCpuClock, ""},
+      {"perf_event/no_such_thing", FeatureId::kCpuClock, "there is no software event 'no_such_thing'"},
       {"uprobe//bin/sh:main", FeatureId::kUprobe, ""},
       {"uretprobe", FeatureId::kUprobe, ""},
       {"usdt/libc.so.6:libc:setjmp", FeatureId::kUprobe, ""},

@@ -198,6 +198,29 @@ constexpr NamedNumber kSignals[] = {
     {63, "SIGRTMIN+31"}, {64, "SIGRTMAX"},
 };
 
+// source: include/uapi/linux/tcp.h, enum tcp_ca_state
+constexpr NamedNumber kTcpCaStates[] = {{0, "Open"}, {1, "Disorder"}, {2, "CWR"}, {3, "Recovery"}, {4, "Loss"}};
+
+// Types that are asked for; those of zone maintenance and the experimental ones are numbers.
+// source: IANA, Domain Name System (DNS) Parameters
+constexpr NamedNumber kDnsTypes[] = {
+    {1, "A"},       {2, "NS"},      {5, "CNAME"},  {6, "SOA"},      {12, "PTR"},        {13, "HINFO"},
+    {15, "MX"},     {16, "TXT"},    {17, "RP"},    {18, "AFSDB"},   {24, "SIG"},        {25, "KEY"},
+    {28, "AAAA"},   {29, "LOC"},    {33, "SRV"},   {35, "NAPTR"},   {37, "CERT"},       {39, "DNAME"},
+    {41, "OPT"},    {42, "APL"},    {43, "DS"},    {44, "SSHFP"},   {45, "IPSECKEY"},   {46, "RRSIG"},
+    {47, "NSEC"},   {48, "DNSKEY"}, {49, "DHCID"}, {50, "NSEC3"},   {51, "NSEC3PARAM"}, {52, "TLSA"},
+    {53, "SMIMEA"}, {55, "HIP"},    {59, "CDS"},   {60, "CDNSKEY"}, {61, "OPENPGPKEY"}, {62, "CSYNC"},
+    {63, "ZONEMD"}, {64, "SVCB"},   {65, "HTTPS"}, {108, "EUI48"},  {109, "EUI64"},     {249, "TKEY"},
+    {250, "TSIG"},  {251, "IXFR"},  {252, "AXFR"}, {255, "ANY"},    {256, "URI"},       {257, "CAA"},
+};
+
+// source: IANA, DNS RCODEs; RFC 1035 §4.1.1, RFC 2136 §2.2
+constexpr NamedNumber kDnsRcodes[] = {
+    {-1, "UNANSWERED"}, {0, "NOERROR"},  {1, "FORMERR"},    {2, "SERVFAIL"}, {3, "NXDOMAIN"},
+    {4, "NOTIMP"},      {5, "REFUSED"},  {6, "YXDOMAIN"},   {7, "YXRRSET"},  {8, "NXRRSET"},
+    {9, "NOTAUTH"},     {10, "NOTZONE"}, {11, "DSOTYPENI"},
+};
+
 // source: include/net/tcp_states.h
 constexpr NamedNumber kTcpStates[] = {
     {1, "ESTABLISHED"}, {2, "SYN_SENT"},      {3, "SYN_RECV"},        {4, "FIN_WAIT1"}, {5, "FIN_WAIT2"},
@@ -572,6 +595,24 @@ std::optional<int64_t> syscall_number(std::string_view name) {
 
 std::string_view tcp_state_name(int64_t state) {
   return find_name(kTcpStates, state);
+}
+std::string_view tcp_ca_state_name(int64_t state) {
+  return find_name(kTcpCaStates, state);
+}
+std::optional<int64_t> tcp_ca_state_number(std::string_view name) {
+  return find_number(kTcpCaStates, name);
+}
+std::string_view dns_type_name(int64_t type) {
+  return find_name(kDnsTypes, type);
+}
+std::optional<int64_t> dns_type_number(std::string_view name) {
+  return find_number(kDnsTypes, name);
+}
+std::string_view dns_rcode_name(int64_t code) {
+  return find_name(kDnsRcodes, code);
+}
+std::optional<int64_t> dns_rcode_number(std::string_view name) {
+  return find_number(kDnsRcodes, name);
 }
 std::optional<int64_t> tcp_state_number(std::string_view name) {
   if (name.size() > 4 && equal_letters(name.substr(0, 4), "TCP_")) name.remove_prefix(4);

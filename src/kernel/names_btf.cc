@@ -19,6 +19,12 @@ const KernelEnum &drop_reasons() {
   return reasons;
 }
 
+const KernelEnum &reset_reasons() {
+  static const KernelEnum reasons =
+      read_kernel_enum("sk_rst_reason", "SK_RST_REASON_").value_or(KernelEnum(std::vector<KernelEnum::Member>()));
+  return reasons;
+}
+
 std::vector<KernelEnum::Member> members_of(const btf *types, const btf_type *type, std::string_view prefix) {
   std::vector<KernelEnum::Member> members;
   auto add = [&](int64_t number, uint32_t name_offset) {
@@ -72,6 +78,10 @@ Result<KernelEnum> read_kernel_enum(const std::string &name, std::string_view pr
 
 std::string_view drop_reason_name(uint32_t reason) {
   return drop_reasons().name(reason);
+}
+
+std::string_view reset_reason_name(uint32_t reason) {
+  return reset_reasons().name(reason);
 }
 
 std::optional<int64_t> drop_reason_number(std::string_view name) {

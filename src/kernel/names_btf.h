@@ -43,4 +43,8 @@ Result<KernelEnum> read_kernel_enum(const std::string &name, std::string_view pr
 std::string_view drop_reason_name(uint32_t reason);
 std::optional<int64_t> drop_reason_number(std::string_view name);
 
+// Why a TCP connection was reset: "TCP_ABORT_ON_CLOSE", "NO_SOCKET". As above; the
+// enum is there since 6.10.
+std::string_view reset_reason_name(uint32_t reason);
+
 }  // namespace waggle

@@ -30,17 +30,27 @@ TEST(Names, GoBothWays) {
        {{9, "SIGKILL"}, {15, "SIGTERM"}, {31, "SIGSYS"}, {37, "SIGRTMIN+5"}, {64, "SIGRTMAX"}}},
       {syscall_name, syscall_number, {{0, "read"}, {59, "execve"}, {257, "openat"}, {462, "mseal"}}},
       {tcp_state_name, tcp_state_number, {{1, "ESTABLISHED"}, {10, "LISTEN"}, {13, "BOUND_INACTIVE"}}},
+      {tcp_ca_state_name, tcp_ca_state_number, {{0, "Open"}, {3, "Recovery"}, {4, "Loss"}}},
+      {dns_type_name, dns_type_number, {{1, "A"}, {28, "AAAA"}, {65, "HTTPS"}, {257, "CAA"}}},
+      {dns_rcode_name, dns_rcode_number, {{-1, "UNANSWERED"}, {0, "NOERROR"}, {3, "NXDOMAIN"}}},
       {address_family_name, address_family_number, {{1, "AF_UNIX"}, {2, "AF_INET"}, {10, "AF_INET6"}, {44, "AF_XDP"}}},
       {ip_protocol_name, ip_protocol_number, {{1, "ICMP"}, {6, "TCP"}, {17, "UDP"}, {58, "ICMPV6"}, {262, "MPTCP"}}},
       {ether_type_name, ether_type_number, {{0x0800, "IPv4"}, {0x86dd, "IPv6"}, {0x0806, "ARP"}, {0x8100, "VLAN"}}},
+      {softirq_name, softirq_number, {{0, "HI"}, {3, "NET_RX"}, {9, "RCU"}}},
+      {futex_op_name, futex_op_number, {{0, "FUTEX_WAIT"}, {9, "FUTEX_WAIT_BITSET"}, {13, "FUTEX_LOCK_PI2"}}},
       {capability_name, capability_number, {{0, "CAP_CHOWN"}, {21, "CAP_SYS_ADMIN"}, {39, "CAP_BPF"}}},
+      {signal_code_name, signal_code_number, {{0, "SI_USER"}, {128, "SI_KERNEL"}, {-6, "SI_TKILL"}}},
+      {ptrace_request_name, ptrace_request_number, {{0, "PTRACE_TRACEME"}, {16, "PTRACE_ATTACH"}}},
+      {bpf_command_name, bpf_command_number, {{0, "MAP_CREATE"}, {5, "PROG_LOAD"}, {36, "TOKEN_CREATE"}}},
+      {bpf_program_type_name, bpf_program_type_number, {{2, "KPROBE"}, {26, "TRACING"}, {32, "NETFILTER"}}},
+      {bpf_map_type_name, bpf_map_type_number, {{1, "HASH"}, {27, "RINGBUF"}, {33, "ARENA"}}},
   };
   for (const Table &table : kTables) {
     for (const Pair &row : table.rows) {
       EXPECT_EQ(table.name(row.number), row.name);
       EXPECT_EQ(table.number(row.name), row.number) << row.name;
     }
-    EXPECT_EQ(table.name(-7), "");
+    EXPECT_EQ(table.name(-77), "");
     EXPECT_EQ(table.name(INT64_MAX), "");
     EXPECT_EQ(table.number("NO_SUCH_NAME"), std::nullopt);
     EXPECT_EQ(table.number(""), std::nullopt);
@@ -59,6 +69,11 @@ TEST(Names, AreUnderstoodAsPeopleTypeThem) {
   EXPECT_EQ(tcp_state_number("TCP_LISTEN"), 10);
   EXPECT_EQ(capability_number("sys_admin"), 21);
   EXPECT_EQ(block_op_number("req_op_write"), 1);
+  EXPECT_EQ(ptrace_request_number("seize"), 0x4206);
+  EXPECT_EQ(signal_code_number("user"), 0);
+  EXPECT_EQ(bpf_command_number("bpf_prog_load"), 5);
+  EXPECT_EQ(bpf_program_type_number("BPF_PROG_TYPE_XDP"), 6);
+  EXPECT_EQ(bpf_map_type_number("hash"), 1);
 }
 
 TEST(Syscalls, AgreeWithTheHeadersOfTheBuildHost) {
@@ -107,6 +122,13 @@ TEST(Flags, AreSpelledOut) {
       {block_flags_text, 1 | 1 << 11 | 1 << 12, "SYNC|META"},
       {block_flags_text, 1 | 1 << 17 | 1 << 18, "FUA|PREFLUSH"},
       {block_flags_text, 0, ""},
+      {mount_flags_text, 0, ""},
+      {mount_flags_text, 1 | 2 | 0x1000, "MS_RDONLY|MS_NOSUID|MS_BIND"},
+      {mount_flags_text, 0xc0ed0020, "MS_REMOUNT"},
+      {mount_flags_text, 0x40000 | 0x4000, "MS_REC|MS_PRIVATE"},
+      {umount_flags_text, 2 | 8, "MNT_DETACH|UMOUNT_NOFOLLOW"},
+      {taints_text, 1 << 12 | 1 << 13, "OE"},
+      {taints_text, 0, ""},
   };
   for (const Case &c : kCases) EXPECT_EQ(c.text(c.flags), c.expected);
 }
@@ -144,6 +166,21 @@ TEST(States, AreWords) {
       {4, "stopped"}, {8, "traced"},      {0x10, "dead"},        {0x20, "zombie"}, {0x40, "parked"},
       {0x80, "dead"}, {0x200, "running"}, {0x8000, "disk sleep"}};
   for (auto &[state, name] : kCases) EXPECT_EQ(task_state_name(state), name) << state;
+  constexpr std::pair<uint64_t, std::string_view> kLocks[] = {{0, "semaphore"},
+                                                              {1, "spinlock"},
+                                                              {1 | 2, "rwlock read"},
+                                                              {1 | 4, "rwlock write"},
+                                                              {2, "rwsem read"},
+                                                              {4, "rwsem write"},
+                                                              {8, "rtmutex"},
+                                                              {8 | 2, "rwlock read"},
+                                                              {8 | 4, "rwlock write"},
+                                                              {16 | 2, "percpu-rwsem read"},
+                                                              {32, "mutex"},
+                                                              {32 | 1, "mutex"},
+                                                              {64, ""},
+                                                              {16 | 4, "percpu-rwsem write"}};
+  for (auto &[flags, name] : kLocks) EXPECT_EQ(lock_name(flags), name) << flags;
   EXPECT_EQ(process_state_name('D'), "disk sleep");
   EXPECT_EQ(process_state_name('?'), "");
   EXPECT_EQ(block_op_name(1 | 1 << 11), "WRITE");
@@ -159,6 +196,30 @@ TEST(KernelEnum, IsReadFromThisKernel) {
   EXPECT_EQ(read_kernel_enum("no_such_enum").error().code, ErrorCode::kNotFound);
   for (auto [op, name] : {std::pair<int64_t, std::string_view>{0, "READ"}, {9, "WRITE_ZEROES"}, {35, "DRV_OUT"}})
     EXPECT_EQ(states->name(op), name);
+}
+
+TEST(BpfNames, AgreeWithThisKernel) {
+  struct Table {
+    const char *type, *prefix;
+    std::string_view (*name)(int64_t);
+  };
+  for (auto [type, prefix, name] : {Table{"bpf_cmd", "BPF_", bpf_command_name},
+                                    {"bpf_prog_type", "BPF_PROG_TYPE_", bpf_program_type_name},
+                                    {"bpf_map_type", "BPF_MAP_TYPE_", bpf_map_type_name}}) {
+    Result<KernelEnum> members = read_kernel_enum(type, prefix);
+    if (!members) GTEST_SKIP() << members.error().text();
+    for (const KernelEnum::Member &member : members->members()) {
+      // Numbers may have a second name, an old one; newer ones are not in our table.
+      if (name(member.number).empty()) continue;
+      EXPECT_EQ(members->number(name(member.number)), member.number) << member.name;
+    }
+  }
+}
+
+TEST(ResetReasons, AreReadFromThisKernel) {
+  if (!read_kernel_enum("sk_rst_reason")) GTEST_SKIP() << "this kernel gives no reasons of resets";
+  EXPECT_EQ(reset_reason_name(0), "NOT_SPECIFIED");
+  EXPECT_EQ(reset_reason_name(0x00020001), "");
 }
 
 TEST(DropReasons, AreReadFromThisKernel) {

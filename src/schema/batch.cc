@@ -60,6 +60,13 @@ Stack stack(const Column &column, Row row) {
   return stack;
 }
 
+std::array<uint64_t, 6> arguments(const Column &column, Row row) {
+  std::array<uint64_t, 6> registers = {};
+  if (column.offset + sizeof(registers) <= row.size())
+    memcpy(registers.data(), row.data() + column.offset, sizeof(registers));
+  return registers;
+}
+
 void Histogram::observe(uint64_t value) {
   size_t slot = value == 0 ? 0 : std::bit_width(value) - 1;
   slots[std::min(slot, kSlots - 1)]++;

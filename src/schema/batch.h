@@ -3,6 +3,7 @@
 // until somebody asks for text.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -38,6 +39,9 @@ struct Stack {
   std::vector<uint64_t> kernel, user;
 };
 Stack stack(const Column &column, Row row);
+
+// Registers with the arguments of a function.  REQUIRES: kind is kArguments
+std::array<uint64_t, 6> arguments(const Column &column, Row row);
 
 // slots[i] counts [2^i, 2^(i+1)) ns; slot 0 holds 0 and 1 ns.
 struct Histogram {

@@ -7,7 +7,8 @@ bool Column::is_text() const {
 }
 
 bool Column::is_integer() const {
-  return !is_text() && kind != Kind::kIp && kind != Kind::kStack && kind != Kind::kHistogram;
+  return !is_text() && kind != Kind::kIp && kind != Kind::kStack && kind != Kind::kArguments &&
+         kind != Kind::kHistogram;
 }
 
 const Column *Schema::find(std::string_view column_name) const {

@@ -24,12 +24,14 @@ struct Column {
   bool is_gauge = false;  // a table's value that may fall
   uint32_t offset = 0;    // bytes from the start of the row
   uint32_t size = 0;      // bytes, at most: the last text of a row may be cut
+  bool is_aside = false;  // people see it only when they name it
 
   bool is_integer() const;  // reads as integer(): 1, 2, 4 or 8 bytes
   bool is_text() const;     // reads as text(): comm, path, argv, text
 };
 
-enum class Shape : uint8_t { kStream, kTable };
+// What happened, what was added up, what there is.
+enum class Shape : uint8_t { kStream, kTable, kSnapshot };
 
 struct Schema {
   std::string name;     // the sensor's, or the script map's

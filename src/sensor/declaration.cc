@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "base/check.h"
@@ -95,6 +96,7 @@ void append_columns(Schema &schema, const Tags &tags, uint32_t struct_id, Role r
     column.is_signed = meaning.is_signed;
     column.offset = base + btf_member_bit_offset(type, i) / 8;
     column.size = meaning.size;
+    column.is_aside = tags.find(struct_id, static_cast<int>(i), "aside").has_value();
     column.is_gauge = tags.find(struct_id, static_cast<int>(i), "gauge").has_value();
     std::string_view doc = tags.find(struct_id, static_cast<int>(i), "doc:").value_or("");
     column.help = doc.empty() ? kind_info(meaning.kind).help : doc;
@@ -170,6 +172,44 @@ bool Declaration::needs_target() const {
   return std::any_of(hooks.begin(), hooks.end(), [](const Hook &hook) { return hook.section.ends_with("/TARGET"); });
 }
 
+bool Declaration::takes_target() const {
+  return std::any_of(hooks.begin(), hooks.end(),
+                     [](const Hook &hook) { return hook.section.find("/TARGET") != std::string::npos; });
+}
+
+namespace {
+
+// By the first word of the section.
+struct TargetForm {
+  std::string_view form;
+  std::string_view everywhere;
+  std::string_view example;
+};
+constexpr TargetForm kTargetForms[] = {
+    {"uprobe/", "libc:getaddrinfo", "libc:getaddrinfo      names a function of a program or library"},
+    {"uretprobe/", "libc:getaddrinfo", "libc:getaddrinfo      names a function of a program or library"},
+    // The C++ library, which waggle is linked with, has probes of its own.
+    {"usdt/", "/proc/self/exe:libstdcxx:*", "/usr/bin/python3:python:*      names USDT probes of a program or library"},
+    {"", "vfs_read", "vfs_read      names a kernel function"},
+};
+
+const TargetForm &target_form(const std::vector<Hook> &hooks) {
+  for (const TargetForm &each : kTargetForms)
+    for (const Hook &hook : hooks)
+      if (hook.section.find("/TARGET") != std::string::npos && hook.section.starts_with(each.form)) return each;
+  return *std::rbegin(kTargetForms);
+}
+
+}  // namespace
+
+std::string_view Declaration::example_target() const {
+  return target_form(hooks).example;
+}
+
+std::string_view Declaration::target_everywhere() const {
+  return target_form(hooks).everywhere;
+}
+
 const Parameter *Declaration::parameter(std::string_view parameter_name) const {
   for (const Parameter &parameter : parameters)
     if (parameter.name == parameter_name) return &parameter;
@@ -226,7 +266,12 @@ Declaration read_declaration(const SensorObject &object, const bpf_object *opene
     append_columns(schema, tags, *value, Role::kValue, value_at);
     declaration.table = std::move(schema);
   }
-  CHECK(declaration.events || declaration.table);
+  if (auto row = pointee_of_variable(types, "wg_snapshot_" + declaration.name)) {
+    Schema schema{declaration.name, declaration.summary, Shape::kSnapshot, struct_bytes(types, *row), 0, {}};
+    append_columns(schema, tags, *row, Role::kField, 0);
+    declaration.snapshot = std::move(schema);
+  }
+  CHECK(declaration.events || declaration.table || declaration.snapshot);
   read_parameters(declaration, tags, Parameter::kConstant);
   read_parameters(declaration, tags, Parameter::kLive);
   read_hooks(declaration, tags, opened);

@@ -39,12 +39,20 @@ struct Declaration {
   std::string name;  // "open"
   std::string area;  // "file"
   std::string summary;
-  std::optional<Schema> events, table;
+  std::optional<Schema> events, table, snapshot;
   std::vector<Parameter> parameters;
   std::vector<Hook> hooks;
 
   // Whether a hook's section names TARGET, so that the user must say what to trace.
   bool needs_target() const;
+  // The first of its shapes: rows, a table or a snapshot.
+  const Schema &schema() const { return events ? *events : table ? *table : *snapshot; }
+  // Whether one may be named: "TARGET=libc:malloc" says which file is taken otherwise.
+  bool takes_target() const;
+  // What could be named, and what that is: "vfs_read      names a kernel function".
+  std::string_view example_target() const;
+  // One that every host has, to see whether the sensor can run.
+  std::string_view target_everywhere() const;
   const Parameter *parameter(std::string_view parameter_name) const;
 };
 

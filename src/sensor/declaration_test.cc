@@ -17,7 +17,7 @@ TEST(Declaration, EverySensorIsWellFormed) {
     EXPECT_FALSE(read->hooks.empty()) << object.name;
     for (const char *common : {"pid", "comm"})
       EXPECT_NE(read->parameter(common), nullptr) << object.name << " " << common;
-    for (const std::optional<Schema> &schema : {read->events, read->table}) {
+    for (const std::optional<Schema> &schema : {read->events, read->table, read->snapshot}) {
       if (!schema) continue;
       std::set<std::string> names;
       for (const Column &column : schema->columns) {

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,10 +19,12 @@
 #include "base/quantity.h"
 #include "base/text.h"
 #include "kernel/features.h"
+#include "kernel/names.h"
 #include "kernel/perf_event.h"
 #include "kernel/probes.h"
 #include "kernel/ring_reader.h"
 #include "kernel/shared_btf.h"
+#include "sensor/user_hooks.h"
 
 namespace waggle {
 namespace {
@@ -140,6 +143,49 @@ void set_flag(const bpf_object *object, const char *name, bool value) {
   rodata[*offset] = std::byte{value};
 }
 
+// What people type by name: a signal, a system call. Numbers go as well.
+using NumberOf = std::optional<int64_t> (*)(std::string_view);
+NumberOf named_numbers(Kind kind) {
+  switch (kind) {
+    case Kind::kErrno:
+      return errno_number;
+    case Kind::kSignal:
+      return signal_number;
+    case Kind::kSyscall:
+      return syscall_number;
+    case Kind::kTcpState:
+      return tcp_state_number;
+    case Kind::kFilesystem:
+      return filesystem_magic;
+    case Kind::kIpProtocol:
+      return ip_protocol_number;
+    case Kind::kCapability:
+      return capability_number;
+    case Kind::kPtraceRequest:
+      return ptrace_request_number;
+    case Kind::kBpfCommand:
+      return bpf_command_number;
+    default:
+      return nullptr;
+  }
+}
+
+Result<uint64_t> parse_named(const Parameter &parameter, const std::string &text, NumberOf number_of) {
+  if (std::optional<int64_t> number = number_of(text)) return static_cast<uint64_t>(*number);
+  if (Result<int64_t> number = parse_integer(text)) return static_cast<uint64_t>(*number);
+  return fail(ErrorCode::kInvalid, fmt::format("bad {} '{}'", parameter.name, text),
+              fmt::format("it is neither a number nor a known {}", kind_info(parameter.kind).name));
+}
+
+void set_conditions(const bpf_object *object, const char *name, const std::vector<Condition> &conditions) {
+  CHECK(conditions.size() <= kConditionsMost);
+  if (conditions.empty()) return;
+  std::span<std::byte> rodata = data_section(object, ".rodata");
+  std::optional<uint32_t> offset = offset_of_variable(object, ".rodata", name);
+  CHECK(offset && *offset + kConditionsMost * sizeof(Condition) <= rodata.size());
+  memcpy(rodata.data() + *offset, conditions.data(), conditions.size() * sizeof(Condition));
+}
+
 // The value of a parameter as bytes of its field.
 Result<std::vector<std::byte>> parse_parameter(const Parameter &parameter, const std::string &text) {
   std::vector<std::byte> bytes(parameter.size);
@@ -155,6 +201,8 @@ Result<std::vector<std::byte>> parse_parameter(const Parameter &parameter, const
     value = TRY(parse_duration_ns(text, 1'000'000));
   else if (parameter.kind == Kind::kBytes)
     value = TRY(parse_bytes(text));
+  else if (NumberOf number_of = named_numbers(parameter.kind))
+    value = TRY(parse_named(parameter, text, number_of));
   else
     value = static_cast<uint64_t>(TRY(parse_integer(text)));
   // Little-endian, as both x86-64 and arm64 run.
@@ -178,10 +226,16 @@ Result<void> set_parameter(const bpf_object *object, const Declaration &declarat
   return {};
 }
 
+// "func/TARGET" names all that is traced; "uprobe/TARGET=libc:malloc" only a file,
+// and which one it is when the user names none.
 std::string with_target(std::string section, const std::string &target) {
-  size_t at = section.find("TARGET");
-  if (at != std::string::npos) section.replace(at, strlen("TARGET"), target);
-  return section;
+  constexpr std::string_view kWord = "TARGET", kDefault = "TARGET=";
+  size_t at = section.find(kWord);
+  if (at == std::string::npos) return section;
+  bool has_default = section.compare(at, kDefault.size(), kDefault) == 0;
+  if (!has_default) return section.replace(at, kWord.size(), target);
+  section.erase(at, kDefault.size());
+  return target.empty() ? section : section.replace(at, section.find(':', at) - at, target);
 }
 
 // A kprobe may sit on a pattern; where there is no multi-attach, on each function of it.
@@ -201,6 +255,30 @@ Result<std::vector<LinkPtr>> attach_each(bpf_program *program, const std::string
   return links;
 }
 
+// One walk of the kernel over its objects; appends their rows and counts them.
+Result<void> read_iterator(int link, const Schema &schema, Batch &batch, uint64_t &rows) {
+  int descriptor = bpf_iter_create(link);
+  if (descriptor < 0) return fail_errno(-descriptor, "cannot take the snapshot of sensor '" + schema.name + "'");
+  Fd walk(descriptor);
+  // What the kernel's own buffer holds: it gives no more at once.
+  constexpr size_t kAtOnce = 32u << 10;
+  std::vector<std::byte> read_bytes(kAtOnce + schema.row_bytes);
+  size_t held = 0;
+  while (true) {
+    ssize_t got = ::read(walk.get(), read_bytes.data() + held, read_bytes.size() - held);
+    // EAGAIN: a million objects without a row.
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (got < 0) return fail_errno(errno, "cannot take the snapshot of sensor '" + schema.name + "'");
+    if (got == 0) return {};
+    held += static_cast<size_t>(got);
+    size_t used = 0;
+    for (; held - used >= schema.row_bytes; used += schema.row_bytes, rows++)
+      memcpy(batch.add_owned(schema.row_bytes).data(), read_bytes.data() + used, schema.row_bytes);
+    held -= used;
+    memmove(read_bytes.data(), read_bytes.data() + used, held);
+  }
+}
+
 }  // namespace
 
 struct Sensor::State {
@@ -210,16 +288,22 @@ struct Sensor::State {
   std::vector<std::pair<bpf_program *, std::string>> programs;  // with their sections
   std::vector<LinkPtr> links;
   std::vector<std::string> hooks, lacks;
+  UserHooks user_hooks;
   std::unique_ptr<RingReader> ring;
   int ring_map = -1, table_map = -1, counters_map = -1;
   uint64_t delivered = 0;
   Shared shared, live;
+  std::vector<int> iterators;                      // links of a snapshot's walks, in order
   uint32_t *asleep = nullptr, *stopped = nullptr;  // the programs' variables, in `shared`
   uint64_t *min = nullptr;                         // in `live`; null: the sensor has no such parameter
 
   Result<void> load_plan(const SensorObject &bytes, int plan);
   Result<void> choose_programs(int plan);
+  // Whether the kernel and, for hooks in user space, the traced files have it.
+  Result<void> find_hook(const Hook &hook, const std::string &section);
+  bool is_turned_off(std::string_view parameter) const;
   Result<void> configure();
+  Result<void> name_cgroup();
   Result<void> find_maps();
   Result<void> share_variables();
   Result<void> attach_program(bpf_program *program, const std::string &section);
@@ -274,8 +358,9 @@ Result<void> Sensor::State::load_plan(const SensorObject &bytes, int plan) {
   if (declaration.name.empty()) declaration = read_declaration(bytes, object.get());
   if (declaration.needs_target() && options.target.empty())
     return fail(ErrorCode::kInvalid, fmt::format("sensor '{}' needs to know what to trace", declaration.name), {},
-                fmt::format("waggle watch {}:vfs_read      names a kernel function", declaration.name));
+                fmt::format("waggle watch {}:{}", declaration.name, declaration.example_target()));
   TRY(choose_programs(plan));
+  user_hooks.prepare(object.get());
   TRY(configure());
   if (int error = bpf_object__load(object.get()); error != 0) {
     if (error == -EPERM || error == -EACCES) {
@@ -287,6 +372,7 @@ Result<void> Sensor::State::load_plan(const SensorObject &bytes, int plan) {
     return fail(ErrorCode::kUnsupported, fmt::format("cannot start sensor '{}'", declaration.name),
                 reason_from_libbpf(-error));
   }
+  TRY(user_hooks.fill(object.get()));
   return find_maps();
 }
 
@@ -294,19 +380,24 @@ Result<void> Sensor::State::choose_programs(int plan) {
   programs.clear();
   hooks.clear();
   lacks.clear();
+  user_hooks = UserHooks(static_cast<int32_t>(options.pid));
   bool plan_exists = false;
   for (const Hook &hook : declaration.hooks) {
     if (!hook.optional && hook.plan != Hook::kAnyPlan && hook.plan != plan) continue;
     plan_exists |= hook.plan == plan || hook.plan == Hook::kAnyPlan;
     std::string section = with_target(hook.section, options.target);
-    if (Result<void> available = hook_available(section); !available) {
-      if (!hook.optional) return available;
-      lacks.push_back(fmt::format("{}: {}", hook.lack, available.error().why));
+    if (section.starts_with("uretprobe/") && is_turned_off("returns")) continue;
+    if (Result<void> found = find_hook(hook, section); !found) {
+      if (!hook.optional) return found;
+      const Error &error = found.error();
+      lacks.push_back(fmt::format("{}: {}", hook.lack, error.why.empty() ? error.what : error.why));
       continue;
     }
     bpf_program *program = bpf_object__find_program_by_name(object.get(), hook.program.c_str());
     CHECK(program != nullptr);
     bpf_program__set_autoload(program, true);
+    // libbpf knows the type of "perf_event" alone.
+    if (section.starts_with("perf_event/")) bpf_program__set_type(program, BPF_PROG_TYPE_PERF_EVENT);
     if (section != hook.section && (section.starts_with("fentry/") || section.starts_with("fexit/")))
       bpf_program__set_attach_target(program, 0, options.target.c_str());
     programs.emplace_back(program, section);
@@ -316,14 +407,38 @@ Result<void> Sensor::State::choose_programs(int plan) {
   return {};
 }
 
+Result<void> Sensor::State::find_hook(const Hook &hook, const std::string &section) {
+  TRY(hook_available(section));
+  if (!UserHooks::is_user_section(section)) return {};
+  Result<void> found = user_hooks.find(section);
+  // A kernel that cannot is no reason to try another plan; neither is a file.
+  if (!found && !hook.optional && found.error().code == ErrorCode::kFailed) found.error().code = ErrorCode::kNotFound;
+  return found;
+}
+
+// Whether a yes-or-no parameter that the sensor has is set to no.
+bool Sensor::State::is_turned_off(std::string_view name) const {
+  if (declaration.parameter(name) == nullptr) return false;
+  return std::any_of(options.parameters.begin(), options.parameters.end(),
+                     [&](const auto &each) { return each.first == name && each.second == "0"; });
+}
+
 Result<void> Sensor::State::configure() {
   set_flag(object.get(), "wg_want_events", options.want_events && declaration.events);
   set_flag(object.get(), "wg_want_table", options.want_table && declaration.table);
   set_flag(object.get(), "wg_cgroup_set", options.cgroup_fd >= 0);
+  TRY(name_cgroup());
+  if (offset_of_variable(object.get(), ".rodata", "wg_has_cookies"))
+    set_flag(object.get(), "wg_has_cookies", Kernel::running().can(FeatureId::kCookie));
   if (options.pid != 0) TRY(set_parameter(object.get(), declaration, "pid", std::to_string(options.pid)));
   if (!options.comm.empty())
     TRY(set_parameter(object.get(), declaration, "comm", options.comm.substr(0, kCommBytes - 1)));
   for (const auto &[name, value] : options.parameters) TRY(set_parameter(object.get(), declaration, name, value));
+  // The kernel allots a table's rows when it loads: those that nobody reads are one.
+  if (declaration.table && !options.want_table)
+    bpf_map__set_max_entries(map_of(object.get(), declaration.name + "_table"), 1);
+  set_conditions(object.get(), "wg_row_conditions", options.row_conditions);
+  set_conditions(object.get(), "wg_key_conditions", options.key_conditions);
   if (declaration.events) {
     bpf_map *ring_of = map_of(object.get(), declaration.name + "_events");
     CHECK(ring_of != nullptr);
@@ -333,6 +448,17 @@ Result<void> Sensor::State::configure() {
     else if (options.ring_bytes != 0)
       bpf_map__set_max_entries(ring_of, static_cast<uint32_t>(options.ring_bytes));
   }
+  return {};
+}
+
+// Snapshots tell a cgroup by its id, which is its directory's inode number.
+Result<void> Sensor::State::name_cgroup() {
+  std::optional<uint32_t> offset = offset_of_variable(object.get(), ".rodata", "wg_cgroup_id");
+  if (!offset || options.cgroup_fd < 0) return {};
+  struct stat status = {};
+  if (fstat(options.cgroup_fd, &status) != 0) return fail_errno(errno, "cannot filter by that cgroup");
+  uint64_t id = status.st_ino;
+  memcpy(data_section(object.get(), ".rodata").data() + *offset, &id, sizeof(id));
   return {};
 }
 
@@ -402,8 +528,13 @@ Result<void> Sensor::attach() {
 Result<void> Sensor::State::attach_program(bpf_program *program, const std::string &section) {
   const std::string &target = options.target;
   if (section.starts_with("perf_event")) {
-    uint64_t hz = declaration.parameter("hz") != nullptr ? parameter_value("hz") : kDefaultHz;
-    std::vector<Fd> events = TRY(open_cpu_clocks(hz));
+    std::vector<Fd> events;
+    if (size_t slash = section.find('/'); slash != std::string::npos) {
+      events = TRY(open_software_events(std::string_view(section).substr(slash + 1)));
+    } else {
+      uint64_t hz = declaration.parameter("hz") != nullptr ? parameter_value("hz") : kDefaultHz;
+      events = TRY(open_cpu_clocks(hz));
+    }
     for (Fd &event : events) {
       LinkPtr link(bpf_program__attach_perf_event(program, event.get()));
       if (!link) return fail(ErrorCode::kUnsupported, {}, fmt::format("cannot sample: {}", reason_from_libbpf(errno)));
@@ -413,12 +544,19 @@ Result<void> Sensor::State::attach_program(bpf_program *program, const std::stri
     }
     return {};
   }
+  if (UserHooks::is_user_section(section)) {
+    std::vector<bpf_link *> made;
+    Result<void> attached = user_hooks.attach(program, section, made, lacks);
+    for (bpf_link *link : made) links.emplace_back(link);
+    return attached;
+  }
   bool at_return = section.starts_with("kretprobe");
   if (section.starts_with("kprobe.multi/") || section.starts_with("kretprobe.multi/")) {
     // Named one by one: libbpf 1.1 takes a pattern's functions from kallsyms, and
     // the kernel refuses them all when one cannot be traced.
     std::vector<std::string> functions = TRY(kernel_functions_matching(target));
     std::vector<const char *> names;
+    names.reserve(functions.size());
     for (const std::string &function : functions) names.push_back(function.c_str());
     bpf_kprobe_multi_opts multi = {};
     multi.sz = sizeof(multi);
@@ -441,6 +579,7 @@ Result<void> Sensor::State::attach_program(bpf_program *program, const std::stri
   else
     link.reset(bpf_program__attach(program));
   if (!link) return fail(ErrorCode::kUnsupported, {}, fmt::format("{}: {}", section, reason_from_libbpf(errno)));
+  if (section.starts_with("iter/")) iterators.push_back(bpf_link__fd(link.get()));
   links.push_back(std::move(link));
   return {};
 }
@@ -535,6 +674,13 @@ Result<void> Sensor::read_table(Batch &batch) {
     if (error == -ENOENT) return {};
     first = false;
   }
+}
+
+Result<void> Sensor::read_snapshot(Batch &batch) {
+  CHECK(state_->declaration.snapshot.has_value());
+  const Schema &schema = *state_->declaration.snapshot;
+  for (int link : state_->iterators) TRY(read_iterator(link, schema, batch, state_->delivered));
+  return {};
 }
 
 void Sensor::drop_rows(const std::vector<std::vector<std::byte>> &keys) {

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "schema/batch.h"
+#include "schema/condition.h"
 #include "sensor/declaration.h"
 
 namespace waggle {
@@ -27,11 +28,13 @@ struct SensorOptions {
   int cgroup_fd = -1;  // an open cgroup v2 directory; it and its children
   // PARAMs of the sensor by name, values as people write them ("10ms", "4KiB").
   std::vector<std::pair<std::string, std::string>> parameters;
+  // Tested on rows of the stream, and on the keys of the table; kConditionsMost of each.
+  std::vector<Condition> row_conditions, key_conditions;
   std::string target;     // replaces TARGET in section names: a function or pattern
   size_t ring_bytes = 0;  // a power of two; 0: the sensor's own choice
 };
 
-// produced = filtered + delivered + lost, once the sensor is detached and read
+// produced = filtered + delivered + lost, always for snapshots, else once the sensor is detached and read
 // to the end; while it runs, what waits in the ring is the difference.
 struct Counts {
   uint64_t produced = 0, filtered = 0, delivered = 0, lost = 0;
@@ -96,7 +99,11 @@ class Sensor {
   size_t table_capacity() const;   // rows
   size_t table_key_bytes() const;  // without the padding up to the value
 
-  // Number of the stream's rows read, filtered, lost; of the table's events.
+  // Snapshot: what there is now, in the order of the kernel's walks.
+  //   REQUIRES: declaration().snapshot; attach()
+  Result<void> read_snapshot(Batch &batch);
+
+  // Number of the stream's or snapshots' rows read, filtered, lost; of the table's events.
   Counts stream_counts() const;
   Counts table_counts() const;
   Cost cost() const;

@@ -2,28 +2,46 @@
 
 #include <algorithm>
 
+#include "base/quantity.h"
+
 namespace waggle {
 
 bool Measure::is_distribution() const {
-  return column != nullptr && (column->kind == Kind::kHistogram || kind_info(column->kind).nature == Nature::kExtent);
+  return column != nullptr &&
+         (is_spread || column->kind == Kind::kHistogram || kind_info(column->kind).nature == Nature::kExtent);
 }
 
-Aggregate::Aggregate(const Schema &schema, std::vector<Field> by) : by_(std::move(by)) {
+void append_measured(std::string &out, const Measure &measure, uint64_t value) {
+  std::string_view unit = kind_info(measure.column->kind).unit;
+  if (unit == "ns")
+    append_duration(out, value);
+  else if (unit == "bytes")
+    append_bytes(out, value);
+  else
+    append_count(out, value);
+}
+
+Aggregate::Aggregate(const Schema &schema, std::vector<Field> by, std::string_view of) : by_(std::move(by)) {
   auto grouped = [&](const Column &column) {
     return std::any_of(by_.begin(), by_.end(), [&](const Field &field) { return field.column == &column; });
   };
+  // Calls that failed are some of the calls: how many there were is another number.
   bool counted = std::any_of(schema.columns.begin(), schema.columns.end(), [](const Column &column) {
-    return column.role == Role::kValue && column.kind == Kind::kCount;
+    return column.role == Role::kValue && column.kind == Kind::kCount && column.name != "errors";
   });
   if (!counted) {
     const Column *histogram = schema.shape == Shape::kTable ? schema.first_of(Kind::kHistogram) : nullptr;
-    measures_.push_back({"count", histogram});
+    measures_.push_back({"count", histogram, false});
   }
   for (const Column &column : schema.columns) {
     if (grouped(column) || column.role == Role::kKey) continue;
+    if (column.role == Role::kField && column.is_integer() && column.name == of) {
+      measures_.push_back({column.name, &column, true});
+      continue;
+    }
     Nature nature = kind_info(column.kind).nature;
     if (nature == Nature::kAmount || nature == Nature::kExtent || column.kind == Kind::kHistogram)
-      measures_.push_back({column.name, &column});
+      measures_.push_back({column.name, &column, false});
   }
   for (size_t i = 0; i < measures_.size(); i++) {
     bool is_count = i == 0 && !counted;

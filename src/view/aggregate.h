@@ -18,6 +18,7 @@ namespace waggle {
 struct Measure {
   std::string name;
   const Column *column = nullptr;  // null: the number of rows
+  bool is_spread = false;          // an amount whose distribution is wanted rather than its sum
   bool is_distribution() const;
 };
 
@@ -33,7 +34,8 @@ class Aggregate {
  public:
   // Groups by `by`; measures every other column that can be measured, and counts
   // rows where the schema has no count of its own.
-  Aggregate(const Schema &schema, std::vector<Field> by);
+  //   of  a column of a stream whose distribution is wanted, whatever it means
+  Aggregate(const Schema &schema, std::vector<Field> by, std::string_view of = {});
 
   void add(Row row, Renderer &renderer);
   void clear() { groups_.clear(); }
@@ -61,5 +63,8 @@ class Aggregate {
   const Column *counts_from_ = nullptr;  // a histogram that counts the rows of a table
   std::unordered_map<std::string, Group> groups_;
 };
+
+// A value of a distribution, in the unit of its column.
+void append_measured(std::string &out, const Measure &measure, uint64_t value);
 
 }  // namespace waggle

@@ -1,4 +1,4 @@
-// Distributions of durations: as bars, one chart for each group, or as a heat
+// Distributions of durations, or of sizes and numbers: as bars, one chart for each group, or as a heat
 // map over time, one line an interval.
 
 #include <fmt/format.h>
@@ -14,19 +14,21 @@
 namespace waggle {
 namespace {
 
-std::string duration_text(uint64_t ns) {
+std::string measured_text(const Measure &measure, uint64_t value) {
   std::string text;
-  append_duration(text, ns);
+  append_measured(text, measure, value);
   return text;
 }
 
 // Powers of two of a nanosecond as people say them: 1us is 2^10 ns here, as in
 // every BCC histogram; the exact bound is what the unit's prefix stands for.
-std::string slot_text(size_t slot) {
-  static constexpr std::string_view kUnits[] = {"ns", "us", "ms", "s"};
-  if (slot == 0) return "0ns";
-  size_t unit = std::min<size_t>(slot / 10, 3);
-  return fmt::format("{}{}", uint64_t{1} << (slot - unit * 10), kUnits[unit]);
+std::string slot_text(const Measure &measure, size_t slot) {
+  static constexpr std::string_view kTimes[] = {"ns", "us", "ms", "s"}, kSizes[] = {"B", "KiB", "MiB", "GiB"};
+  std::string_view unit = kind_info(measure.column->kind).unit;
+  uint64_t bound = slot == 0 ? 0 : uint64_t{1} << slot;
+  if (unit.empty()) return std::to_string(bound);
+  size_t step = std::min<size_t>(slot / 10, 3);
+  return fmt::format("{}{}", bound >> step * 10, (unit == "ns" ? kTimes : kSizes)[step]);
 }
 
 struct Span {
@@ -72,27 +74,29 @@ class HistogramView : public View {
  private:
   bool print_chart(const Group &group, size_t measure) {
     const Histogram &histogram = group.distributions[aggregate_.slot(measure)];
+    const Measure &kind = aggregate_.measures()[measure];
     Span span;
     span.cover(histogram);
     if (span.empty()) return false;
     std::string &out = output_->text();
     auto it = std::back_inserter(out);
-    std::string title = aggregate_.measures()[measure].name;
+    std::string title = kind.name;
     for (size_t i = 0; i < group.labels.size(); i++)
       title += fmt::format("  {}={}", aggregate_.by()[i].name, group.labels[i]);
     if (output_->colors()) out += ansi::kBold;
     out += title;
     if (output_->colors()) out += ansi::kReset;
     fmt::format_to(it, "\n  count {}  avg {}  p50 {}  p99 {}  max {}\n", histogram.count,
-                   duration_text(histogram.count == 0 ? 0 : histogram.sum / histogram.count),
-                   duration_text(static_cast<uint64_t>(histogram.quantile(0.5))),
-                   duration_text(static_cast<uint64_t>(histogram.quantile(0.99))), duration_text(histogram.most));
+                   measured_text(kind, histogram.count == 0 ? 0 : histogram.sum / histogram.count),
+                   measured_text(kind, static_cast<uint64_t>(histogram.quantile(0.5))),
+                   measured_text(kind, static_cast<uint64_t>(histogram.quantile(0.99))),
+                   measured_text(kind, histogram.most));
     uint64_t most = *std::max_element(histogram.slots, histogram.slots + Histogram::kSlots);
     for (size_t slot = span.first; slot <= span.last; slot++) {
       uint64_t count = histogram.slots[slot];
       auto bar = static_cast<size_t>(static_cast<double>(count) * kBarCells / static_cast<double>(most) + 0.5);
       if (count > 0 && bar == 0) bar = 1;
-      fmt::format_to(it, "{:>8} .. {:<8} {:>10} |{:<{}}|\n", slot_text(slot), slot_text(slot + 1), count,
+      fmt::format_to(it, "{:>8} .. {:<8} {:>10} |{:<{}}|\n", slot_text(kind, slot), slot_text(kind, slot + 1), count,
                      std::string(bar, '*'), kBarCells);
     }
     return true;
@@ -139,7 +143,7 @@ class HeatView : public View {
       out += kShade[shade];
     }
     fmt::format_to(std::back_inserter(out), "| {:>7}  p99 {}\n", all.count,
-                   duration_text(static_cast<uint64_t>(all.quantile(0.99))));
+                   measured_text(aggregate_.measures()[measure_], static_cast<uint64_t>(all.quantile(0.99))));
     intervals_++;
     output_->flush();
   }
@@ -151,7 +155,7 @@ class HeatView : public View {
     std::string &out = output_->text();
     out += "          ";
     for (size_t slot = kFirst; slot <= kLast; slot += 4) {
-      std::string label = slot_text(slot);
+      std::string label = slot_text(aggregate_.measures()[measure_], slot);
       out += label;
       out.append(8 - std::min<size_t>(8, label.size()), ' ');
     }
@@ -168,21 +172,28 @@ class HeatView : public View {
   uint64_t intervals_ = 0;
 };
 
-Result<Aggregate> group_distributions(const Schema &schema, const ViewOptions &options, const char *view) {
+Result<Aggregate> group_distributions(const Schema &schema, const ViewOptions &options) {
   std::vector<Field> by;
   if (!options.by.empty()) by = TRY(parse_fields(schema, options.by, {}));
-  Aggregate aggregate(schema, std::move(by));
-  for (const Measure &measure : aggregate.measures())
-    if (measure.is_distribution()) return aggregate;
-  return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' has no durations to show as a {}", schema.name, view), {},
-              fmt::format("waggle list columns {}      shows what it has", schema.name));
+  return Aggregate(schema, std::move(by), options.of);
 }
 
-std::vector<size_t> distributions_of(const Aggregate &aggregate) {
+// The measures to show: that of --of, else all that are distributions.
+Result<std::vector<size_t>> distributions_of(const Aggregate &aggregate, const Schema &schema,
+                                             const ViewOptions &options, const char *view) {
   std::vector<size_t> found;
-  for (size_t i = 0; i < aggregate.measures().size(); i++)
-    if (aggregate.measures()[i].is_distribution()) found.push_back(i);
-  return found;
+  for (size_t i = 0; i < aggregate.measures().size(); i++) {
+    const Measure &measure = aggregate.measures()[i];
+    if (measure.is_distribution() && (options.of.empty() || measure.name == options.of)) found.push_back(i);
+  }
+  if (!found.empty()) return found;
+  std::string fix = fmt::format("waggle list columns {}      shows what it has", schema.name);
+  if (!options.of.empty())
+    return fail(ErrorCode::kMisuse,
+                fmt::format("sensor '{}' has no '{}' to show as a {}", schema.name, options.of, view),
+                "it must be a number, and not what is grouped by", fix);
+  return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' has no durations to show as a {}", schema.name, view), {},
+              fix);
 }
 
 }  // namespace
@@ -194,8 +205,8 @@ Result<std::unique_ptr<View>> make_histogram_view(const Schema &schema, const Vi
     ViewOptions plain = options;
     return make_top_view(schema, plain, renderer, output);
   }
-  Aggregate aggregate = TRY(group_distributions(schema, options, "histogram"));
-  std::vector<size_t> distributions = distributions_of(aggregate);
+  Aggregate aggregate = TRY(group_distributions(schema, options));
+  std::vector<size_t> distributions = TRY(distributions_of(aggregate, schema, options, "histogram"));
   return std::make_unique<HistogramView>(std::move(aggregate), std::move(distributions), options, renderer, output);
 }
 
@@ -204,8 +215,8 @@ Result<std::unique_ptr<View>> make_heat_view(const Schema &schema, const ViewOpt
   if (options.format != Format::kPeople) return make_top_view(schema, options, renderer, output);
   ViewOptions ungrouped = options;
   ungrouped.by.clear();
-  Aggregate aggregate = TRY(group_distributions(schema, ungrouped, "heat map"));
-  size_t measure = distributions_of(aggregate).front();
+  Aggregate aggregate = TRY(group_distributions(schema, ungrouped));
+  size_t measure = TRY(distributions_of(aggregate, schema, options, "heat map")).front();
   return std::make_unique<HeatView>(std::move(aggregate), measure, renderer, output);
 }
 

@@ -45,10 +45,16 @@ Cell cell_of(const Field &field) {
     case Kind::kPort:
       return at_least(5, true);
     case Kind::kTcpState:
+    case Kind::kDnsRcode:
       return at_least(11, false);
+    case Kind::kTcpCaState:
+      return at_least(8, false);
+    case Kind::kResetReason:
+      return at_least(20, false);
     case Kind::kDropReason:
     case Kind::kKernelAddress:
       return at_least(28, false);
+    case Kind::kTaskState:
     case Kind::kBlockOp:
     case Kind::kDevice:
     case Kind::kFilesystem:

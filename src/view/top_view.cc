@@ -92,7 +92,7 @@ class TopView : public View {
       }
       for (const Part &part : kParts) {
         text.clear();
-        append_duration(text, part.of(group.distributions[slot]));
+        append_measured(text, measures[i], part.of(group.distributions[slot]));
         append_cell(out, text, number_cell(heading(measures[i], part)));
       }
     }
@@ -189,7 +189,7 @@ Result<std::unique_ptr<View>> make_top_view(const Schema &schema, const ViewOpti
                                             Output &output) {
   std::vector<Field> by = default_by(schema);
   if (!options.by.empty()) by = TRY(parse_fields(schema, options.by, std::move(by)));
-  Aggregate aggregate(schema, std::move(by));
+  Aggregate aggregate(schema, std::move(by), options.of);
   size_t sort = aggregate.default_measure();
   if (!options.sort.empty()) {
     std::optional<size_t> found = aggregate.find_measure(options.sort);

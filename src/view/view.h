@@ -31,25 +31,30 @@ class View {
 
 struct ViewOptions {
   Format format = Format::kPeople;
-  std::string columns;       // --columns; empty: the view's choice
-  std::string by;            // --by; empty: the view's choice
-  std::string sort;          // --sort; empty: the view's choice
-  size_t top = 20;           // --top; 0: all
-  bool folded = false;       // --stack folded
-  bool name_sensor = false;  // several sensors share the output
-  bool timestamps = false;   // -T: a time line before each interval
+  std::string columns;                            // --columns; empty: the view's choice
+  std::string by;                                 // --by; empty: the view's choice
+  std::string sort;                               // --sort; empty: the view's choice
+  std::string of;                                 // --of: the column whose distribution is shown; empty: all durations
+  size_t top = 20;                                // --top; 0: all
+  bool folded = false;                            // --stack folded
+  bool kernel_frames = true, user_frames = true;  // --frames: one of them only
+  bool name_sensor = false;                       // several sensors share the output
+  bool timestamps = false;                        // -T: a time line before each interval
 };
 
 // One line a row, as rows come. Several sensors may share it.
 Result<std::unique_ptr<View>> make_stream_view(const std::vector<const Schema *> &schemas, const ViewOptions &options,
                                                Renderer &renderer, Output &output);
+// What there is, a line a row: the whole of it once an interval.
+Result<std::unique_ptr<View>> make_snapshot_view(const Schema &schema, const ViewOptions &options, Renderer &renderer,
+                                                 Output &output);
 // Groups and what was measured of them, largest first, once an interval.
 Result<std::unique_ptr<View>> make_top_view(const Schema &schema, const ViewOptions &options, Renderer &renderer,
                                             Output &output);
-// Distributions of durations as bars, one for each group, once an interval.
+// Distributions of durations, or of the column `of`, as bars, one for each group, once an interval.
 Result<std::unique_ptr<View>> make_histogram_view(const Schema &schema, const ViewOptions &options, Renderer &renderer,
                                                   Output &output);
-// Durations over time: a line an interval, a cell a power of two, shaded by count.
+// The same over time: a line an interval, a cell a power of two, shaded by count.
 Result<std::unique_ptr<View>> make_heat_view(const Schema &schema, const ViewOptions &options, Renderer &renderer,
                                              Output &output);
 // Stacks and how often each was seen: the hottest ones once an interval, or all

@@ -89,6 +89,26 @@ TEST(StreamView, WritesOneLineARow) {
   EXPECT_EQ(written(stream, options), "error: sensor 'call' has no column 'pdi'\n  fix: did you mean 'pid'?\n");
 }
 
+TEST(SnapshotView, SortsAndCuts) {
+  ViewOptions options;
+  options.columns = "latency,pid";
+  options.sort = "latency";
+  options.top = 2;
+  EXPECT_EQ(written(make_snapshot_view, options),
+            " LATENCY PID\n"
+            "  2.00ms 20\n"
+            "  3.50us 10\n"
+            "… and 1 more (--top 0 shows all)\n");
+  options.sort = "path";
+  options.top = 0;
+  options.format = Format::kCsv;
+  EXPECT_EQ(written(make_snapshot_view, options), "latency,pid\n1500,10\n3500,10\n2000000,20\n");
+  options.sort = "";
+  EXPECT_EQ(written(make_snapshot_view, options), "latency,pid\n1500,10\n2000000,20\n3500,10\n");
+  options.sort = "size";
+  EXPECT_EQ(written(make_snapshot_view, options).substr(0, 41), "error: sensor 'call' has no column 'size'");
+}
+
 TEST(TopView, GroupsAndSorts) {
   ViewOptions options;
   options.by = "comm";
@@ -111,6 +131,80 @@ TEST(HistogramView, DrawsBars) {
   EXPECT_NE(text.find("count 3"), std::string::npos) << text;
   EXPECT_NE(text.find("     1us .. 2us               1 |"), std::string::npos) << text;
   EXPECT_NE(text.find("     1ms .. 2ms               1 |"), std::string::npos) << text;
+}
+
+// A table as a sensor declares it: time by stack of the kernel.
+struct BlockedRow {
+  char comm[16];
+  Histogram latency;
+  uint32_t kernel_frames, user_frames;
+  uint64_t frames[4];
+};
+
+Schema blocked_schema() {
+  auto column = [](const char *name, Kind kind, Role role, size_t offset, size_t size) {
+    Column made;
+    made.name = name;
+    made.kind = kind;
+    made.role = role;
+    made.offset = static_cast<uint32_t>(offset);
+    made.size = static_cast<uint32_t>(size);
+    return made;
+  };
+  Schema schema{"blocked", "", Shape::kTable, sizeof(BlockedRow), 16, {}};
+  schema.columns = {column("comm", Kind::kComm, Role::kKey, 0, 16),
+                    column("latency", Kind::kHistogram, Role::kValue, offsetof(BlockedRow, latency), sizeof(Histogram)),
+                    column("stack", Kind::kStack, Role::kValue, offsetof(BlockedRow, kernel_frames), 40)};
+  return schema;
+}
+
+// The lowest addresses are no functions of the kernel, and shown as they are.
+BlockedRow blocked(const char *comm, std::vector<uint64_t> frames, std::vector<uint64_t> times) {
+  BlockedRow row = {};
+  strncpy(row.comm, comm, sizeof(row.comm) - 1);
+  for (uint64_t time : times) row.latency.observe(time);
+  row.kernel_frames = static_cast<uint32_t>(frames.size());
+  std::copy(frames.begin(), frames.end(), row.frames);
+  return row;
+}
+
+std::string stacks_written(const ViewOptions &options) {
+  static const Schema kSchema = blocked_schema();
+  int fd = memfd_create("view", 0);
+  Host host;
+  Renderer renderer(host);
+  {
+    Output output(fd);
+    Result<std::unique_ptr<View>> view = make_stack_view(kSchema, options, renderer, output);
+    if (!view) return view.error().text();
+    for (const BlockedRow &row : {blocked("cat", {0x11, 0x12}, {1000, 2400}), blocked("a;b", {0x11, 0x12}, {9'000'000}),
+                                  blocked("cat", {0x11, 0x12}, {600}), blocked("idle", {0x13}, {})})
+      (*view)->add(kSchema, std::as_bytes(std::span(&row, 1)));
+    (*view)->tick(true);
+  }
+  std::string text(static_cast<size_t>(lseek(fd, 0, SEEK_END)), 0);
+  EXPECT_EQ(pread(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+  close(fd);
+  return text;
+}
+
+TEST(StackView, WeighsTheRowsOfATable) {
+  ViewOptions options;
+  EXPECT_EQ(stacks_written(options),
+            " 99.96% 9.00ms  a:b  (1 times)\n                 0x11_[k]\n                 0x12_[k]\n\n"
+            "  0.04% 4.00us  cat  (3 times)\n                 0x11_[k]\n                 0x12_[k]\n\n"
+            "latency 9.00ms, 2 different stacks\n");
+  options.folded = true;
+  EXPECT_EQ(stacks_written(options), "a:b;0x12_[k];0x11_[k] 9000\ncat;0x12_[k];0x11_[k] 4\n");
+  options.sort = "count";
+  EXPECT_EQ(stacks_written(options), "cat;0x12_[k];0x11_[k] 3\na:b;0x12_[k];0x11_[k] 1\n");
+  options = {};
+  options.format = Format::kJson;
+  EXPECT_EQ(stacks_written(options),
+            "{\"comm\":\"a:b\",\"frames\":[\"0x11_[k]\",\"0x12_[k]\"],\"count\":1,\"latency\":9000000}\n"
+            "{\"comm\":\"cat\",\"frames\":[\"0x11_[k]\",\"0x12_[k]\"],\"count\":3,\"latency\":4000}\n");
+  options.sort = "bytes";
+  EXPECT_EQ(stacks_written(options), "error: cannot weigh stacks by 'bytes'\n  fix: sort by one of: count, latency\n");
 }
 
 TEST(StackView, NeedsStacks) {

@@ -1,16 +1,14 @@
-/* What sensors of files share: from a descriptor to the open file, its place and
- * its names, and the calls on it that have not returned.
- *
- * A path is put together backwards from the file's directory entry, over mounts,
- * as d_path() does, but without its locks: a file that is being renamed may show
- * a mixture of both names.
+/* What sensors of files share: which file it is, its place and its names, and the
+ * calls on it that have not returned.
  *
  * A sensor says, before it includes this, whether it tells files apart:
  *   enum { wg_file_by_inode = true };
- * source: fs/d_path.c prepend_path(); fs/file.c */
+ * source: fs/file.c */
 #pragma once
 
+#include <waggle/descriptor.h>
 #include <waggle/in_flight.h>
+#include <waggle/path.h>
 
 /* For a reader that reads files itself: what it does would be most of what it sees
  * on an idle host, and each look at /proc makes inodes, and rows, anew. */
@@ -20,43 +18,9 @@ static __always_inline bool wg_file_wanted(void) {
   return !(param_except && bpf_get_current_pid_tgid() >> 32 == param_except) && wg_task_wanted();
 }
 
-#define WG_S_IFMT 0170000
 #define WG_S_IFREG 0100000
 
 static __always_inline bool wg_is_regular(__u16 mode) { return (mode & WG_S_IFMT) == WG_S_IFREG; }
-
-/* The file behind a descriptor of the current task, NULL when there is none. */
-static __always_inline struct file *wg_file_of(__u32 fd) {
-  struct file **table;
-  __u32 most;
-  /* 3ca1032ab7ab (5.11): a typed task is followed by plain loads, ten times
-   * cheaper than a helper call for each step. */
-  if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-    struct task_struct *task = bpf_get_current_task_btf();
-    struct files_struct *files = task->files;
-    if (!files) return NULL;
-    table = files->fdt->fd;
-    most = files->fdt->max_fds;
-  } else {
-    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    struct fdtable *descriptors = BPF_CORE_READ(task, files, fdt);
-    table = BPF_CORE_READ(descriptors, fd);
-    most = BPF_CORE_READ(descriptors, max_fds);
-  }
-  struct file *file = NULL;
-  if (fd < most) bpf_probe_read_kernel(&file, sizeof(file), table + fd);
-  return file;
-}
-
-/* An argument of a traced system call function, by its register. Some of 5.10's
- * functions know struct pt_regs by name only, and then the pointer to it cannot be
- * read from the context like other arguments. */
-#define WG_CALL_ARGUMENT(ctx, name)                                  \
-  ({                                                                 \
-    struct pt_regs___syscall *wg_registers = NULL;                   \
-    bpf_probe_read_kernel(&wg_registers, sizeof(wg_registers), ctx); \
-    BPF_CORE_READ(wg_registers, name);                               \
-  })
 
 /* A call that has not returned. */
 struct wg_file_call {
@@ -117,10 +81,6 @@ static __always_inline void wg_file_name(char *name, __u32 size, struct file *fi
   if (length <= 1) wg_file_type_name(name, size, file);
 }
 
-/* Steps from the file to its root: components and mounts. */
-#define WG_PATH_STEPS 20
-#define WG_PATH_LAST (sizeof(wg_path) - 1)
-
 /* One slow call: the row of every stream about calls on files. */
 struct wg_file_row {
   wg_ktime when;
@@ -140,16 +100,12 @@ struct wg_file_row {
   wg_path path DOC("from the root of the mounts; one longer than 20 steps or 255 bytes lacks its beginning, and the '/'");
 };
 
-/* Room for a row and for the path, which grows from the end of the first half of
- * `text`; the second half keeps the verifier content. One for each slot: a traced
- * function's program may be preempted, and another's would write into its room. */
+/* Room for a row and for its path. One for each slot: a traced function's program
+ * may be preempted, and another's would write into its room. */
 struct wg_file_room {
   struct wg_file_row row;
   struct wg_file_call call;
-  char text[2 * sizeof(wg_path)];
-  /* Where the path begins in `text`. A variable would make every step of the walk
-   * a case of its own for the verifier, and the walk three times as long to verify. */
-  __u32 at;
+  struct wg_path_walk walk;
 };
 #define WG_FILE_SLOTS 10
 struct {
@@ -167,49 +123,10 @@ static __always_inline __u64 wg_file_position(const struct wg_file_call *call, l
   return after > moved ? after - moved : 0;
 }
 
-/* Puts a name before the path. False when it does not fit. */
-static __always_inline bool wg_path_prepend(struct wg_file_room *room, struct dentry *entry) {
-  __u32 length = BPF_CORE_READ(entry, d_name.len);
-  if (length >= room->at) return false;
-  room->at -= length + 1;
-  __u32 at = room->at & WG_PATH_LAST;
-  room->text[at] = '/';
-  bpf_probe_read_kernel(&room->text[at + 1], length & WG_PATH_LAST, BPF_CORE_READ(entry, d_name.name));
-  return true;
-}
-
 /* Writes the row's path and returns its length with the NUL. */
 static __always_inline long wg_file_path(struct wg_file_room *room, struct file *file) {
-  struct dentry *entry = BPF_CORE_READ(file, f_path.dentry);
-  struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
-  struct dentry *root = BPF_CORE_READ(vfsmount, mnt_root);
-  bool whole = false;
-  room->at = WG_PATH_LAST;
-  room->text[WG_PATH_LAST] = 0;
-  for (int i = 0; i < WG_PATH_STEPS; i++) {
-    if (entry == root) {
-      struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-      struct mount *parent = BPF_CORE_READ(mount, mnt_parent);
-      whole = parent == mount;
-      if (whole) break;
-      entry = BPF_CORE_READ(mount, mnt_mountpoint);
-      vfsmount = (void *)parent + bpf_core_field_offset(struct mount, mnt);
-      root = BPF_CORE_READ(vfsmount, mnt_root);
-      continue;
-    }
-    struct dentry *parent = BPF_CORE_READ(entry, d_parent);
-    /* A pipe or a socket is in no directory. */
-    if (parent == entry || !wg_path_prepend(room, entry)) break;
-    entry = parent;
-  }
-  __u32 at = room->at & WG_PATH_LAST;
-  if (at == WG_PATH_LAST) {
-    if (!whole) return wg_file_type_name(room->row.path, sizeof(wg_path), file);
-    room->text[--at] = '/';
-  } else if (!whole) {
-    at++;
-  }
-  return bpf_probe_read_kernel_str(room->row.path, sizeof(wg_path), &room->text[at & WG_PATH_LAST]);
+  long length = wg_path_of(&room->walk, room->row.path, file);
+  return length ?: wg_file_type_name(room->row.path, sizeof(wg_path), file);
 }
 
 /* Makes the row of the call in the slot's room and returns its length. A global

@@ -55,22 +55,50 @@ static __always_inline void wg_ends_of(const struct sock_common *common, struct 
   ends->remote_port = bpf_ntohs(common->skc_dport);
 }
 
+/* The same of a socket that is known by its address only. */
+static __always_inline void wg_ends_read(const struct sock *sk, struct wg_ends *ends) {
+  if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr) &&
+      BPF_CORE_READ(sk, __sk_common.skc_family) == WG_AF_INET6) {
+    struct in6_addr local, remote;
+    BPF_CORE_READ_INTO(&local, sk, __sk_common.skc_v6_rcv_saddr);
+    BPF_CORE_READ_INTO(&remote, sk, __sk_common.skc_v6_daddr);
+    wg_ip_from_v6(&ends->local, &local);
+    wg_ip_from_v6(&ends->remote, &remote);
+  } else {
+    wg_ip_from_v4(&ends->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+    wg_ip_from_v4(&ends->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+  }
+  ends->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+  ends->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
+/* Whether it is a TCP socket over IP, known by its address only. */
+static __always_inline bool wg_is_tcp(const struct sock *sk) {
+  __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+  return (family == WG_AF_INET || family == WG_AF_INET6) && BPF_CORE_READ(sk, sk_protocol) == WG_IPPROTO_TCP;
+}
+
 /* A socket gives its port back just before it says CLOSE: skc_num is 0 then. */
 static __always_inline void wg_ends_of_socket(const struct sock *sk, struct wg_ends *ends) {
   wg_ends_of(&sk->__sk_common, ends);
   ends->local_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 }
 
-/* The cgroup a socket was made in; 0 when cgroup v1 has the field for itself. */
-static __always_inline wg_cgroup wg_socket_cgroup(const struct sock *sk) {
+/* The cgroup a socket was made in; NULL when cgroup v1 has the field for itself. */
+static __always_inline struct cgroup *wg_cgroup_of_socket(const struct sock *sk) {
   if (bpf_core_field_exists(struct sock_cgroup_data___since_5_15, cgroup)) {
     struct sock_cgroup_data___since_5_15 *data = (void *)&sk->sk_cgrp_data;
-    return BPF_CORE_READ(data, cgroup, kn, id);
+    return BPF_CORE_READ(data, cgroup);
   }
   struct sock_cgroup_data___until_5_15 *data = (void *)&sk->sk_cgrp_data;
   __u64 value = BPF_CORE_READ(data, val);
-  if (!value || value & 1) return 0;
-  return BPF_CORE_READ((struct cgroup *)value, kn, id);
+  return value & 1 ? NULL : (struct cgroup *)value;
+}
+
+/* The same as its id; 0 for NULL. */
+static __always_inline wg_cgroup wg_socket_cgroup(const struct sock *sk) {
+  struct cgroup *cgroup = wg_cgroup_of_socket(sk);
+  return cgroup ? BPF_CORE_READ(cgroup, kn, id) : 0;
 }
 
 /* Whether -p, --comm or --cgroup was given. */

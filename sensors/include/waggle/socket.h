@@ -14,12 +14,14 @@ enum wg_direction { WG_UNKNOWN, WG_OUT, WG_IN };
 
 struct wg_owner {
   wg_ktime opened;
+  wg_ktime changed; /* for sensors that time states: when the state began; 0: not known */
   wg_cgroup cgroup;
   wg_pid pid; /* 0: not known yet */
   __u8 direction;
   bool wanted; /* by -p, --comm, --cgroup */
   __u32 retransmits; /* for sensors that count them: tcp_sock.total_retrans as last seen */
   wg_comm comm;
+  __u8 congestion; /* for sensors that look for its changes: state of congestion control as last seen */
 };
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);

@@ -67,6 +67,11 @@ std::string lack_of(Need need) {
     case Need::kDropReasons:
       if (read_file(tracefs() + "/events/skb/kfree_skb/format").find(" reason;") != std::string::npos) return {};
       return fmt::format("kernel {} gives no reason for a dropped packet (since 5.17)", release());
+    case Need::kContention:
+      if (access((tracefs() + "/events/lock/contention_begin").c_str(), F_OK) == 0) return {};
+      return fmt::format("kernel {} has no tracepoint lock:contention_begin (added in 5.19)", release());
+    case Need::kModules:
+      return access("/proc/modules", F_OK) == 0 ? "" : "this kernel has no modules (no /proc/modules)";
     case Need::kSchedstat:
       return read_file("/proc/self/schedstat").empty() ? "no /proc/PID/schedstat (CONFIG_SCHED_INFO)" : "";
   }

@@ -31,6 +31,8 @@ enum class Need {
   kNetem,        // packets can be lost on purpose
   kDropReasons,  // the kernel says why it dropped a packet
   kSchedstat,    // /proc/PID/schedstat
+  kContention,   // the kernel tells who waits for a lock
+  kModules,      // modules can be loaded
 };
 
 struct Case {
@@ -46,11 +48,23 @@ void add_file_cases(std::vector<Case> &cases);
 void add_filesystem_cases(std::vector<Case> &cases);
 void add_block_cases(std::vector<Case> &cases);
 void add_sched_cases(std::vector<Case> &cases);
+void add_wait_cases(std::vector<Case> &cases);
+void add_interrupt_cases(std::vector<Case> &cases);
+void add_memory_cases(std::vector<Case> &cases);
+void add_md_cases(std::vector<Case> &cases);
 void add_net_cases(std::vector<Case> &cases);
+void add_signal_cases(std::vector<Case> &cases);
+void add_syscall_cases(std::vector<Case> &cases);
+void add_security_cases(std::vector<Case> &cases);
+void add_tcp_cases(std::vector<Case> &cases);
+void add_dns_cases(std::vector<Case> &cases);
 void add_function_cases(std::vector<Case> &cases);
+void add_snapshot_cases(std::vector<Case> &cases);
+void add_user_cases(std::vector<Case> &cases);
 void add_watch_cases(std::vector<Case> &cases);
 void add_slowest_cases(std::vector<Case> &cases);
 void add_record_cases(std::vector<Case> &cases);
+void add_tool_cases(std::vector<Case> &cases);
 void add_load_cases(std::vector<Case> &cases);
 
 // Empty when the kernel has it, else why not.

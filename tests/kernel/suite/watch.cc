@@ -71,9 +71,21 @@ Watch::Watch(std::vector<std::string> arguments) : out_path_(new_path("out")), e
     sensors_.push_back(argument.substr(0, argument.find(':')));
   }
   for (const std::string &argument : arguments)
-    sums_ |= argument == "top" || argument == "--by" || argument == "--count";
+    sums_ |= argument == "top" || argument == "stacks" || argument == "--by" || argument == "--count";
   arguments.insert(arguments.begin(), {"watch", "-v", "--json"});
-  pid_ = start_waggle(arguments, out_path_, err_path_);
+  start(arguments);
+}
+
+Watch::Watch(std::vector<std::string> command, std::vector<std::string> sensors)
+    : sensors_(std::move(sensors)), out_path_(new_path("out")), err_path_(new_path("err")) {
+  command.insert(command.end(), {"--verbose", "--json"});
+  // What a tool shows may be sums; a case that wants rows counts them itself.
+  sums_ = true;
+  start(command);
+}
+
+void Watch::start(const std::vector<std::string> &command) {
+  pid_ = start_waggle(command, out_path_, err_path_);
   // Opened once: an open of ours between attaching and seeing it would be a row.
   int fd = must(open(err_path_.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644), "open " + err_path_);
   std::string err;

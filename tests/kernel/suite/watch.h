@@ -31,6 +31,9 @@ class Watch {
   // Starts waggle with these arguments after `watch`, and `-v --json` before them,
   // and waits until all sensors are attached (-v names their hooks then).
   explicit Watch(std::vector<std::string> arguments);
+  // The same for a command of another name, such as {"execsnoop", "-x"}, which
+  // watches these sensors.
+  Watch(std::vector<std::string> command, std::vector<std::string> sensors);
   ~Watch();
   Watch(const Watch &) = delete;
   Watch &operator=(const Watch &) = delete;
@@ -45,11 +48,12 @@ class Watch {
   Seen stop_unparsed();
 
  private:
+  void start(const std::vector<std::string> &command);
   Seen end(bool parse);
 
   std::vector<std::string> sensors_;
   pid_t pid_ = -1;
-  bool sums_ = false;  // a line is not a row: --view top, --by, or --count ends it early
+  bool sums_ = false;  // a line is not a row: --view top or stacks, --by, or --count ends it early
   std::string out_path_, err_path_;
 };
 

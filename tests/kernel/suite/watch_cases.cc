@@ -201,7 +201,10 @@ void several_by_time() {
   expect_equal(execs, count, "execs");
   expect_equal(exits, count, "exits");
   expect_equal(opens, count, "opens");
-  expect_equal(late, 0u, fmt::format("rows out of the order of time, of {}", seen.rows.size()));
+  // A row can be late whose CPU stood still between taking the time and handing it over,
+  // as those of an emulator do.
+  expect_between(late, size_t{0}, settings().scale > 1 ? seen.rows.size() / 20 : 0,
+                 fmt::format("rows out of the order of time, of {}", seen.rows.size()));
 }
 
 void all_at_once() {
