@@ -148,6 +148,9 @@ std::vector<Case> all_cases() {
   add_block_cases(cases);
   add_sched_cases(cases);
   add_net_cases(cases);
+  add_signal_cases(cases);
+  add_syscall_cases(cases);
+  add_security_cases(cases);
   add_function_cases(cases);
   add_watch_cases(cases);
   return cases;
