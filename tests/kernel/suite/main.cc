@@ -147,6 +147,8 @@ std::vector<Case> all_cases() {
   add_filesystem_cases(cases);
   add_block_cases(cases);
   add_sched_cases(cases);
+  add_wait_cases(cases);
+  add_interrupt_cases(cases);
   add_net_cases(cases);
   add_signal_cases(cases);
   add_syscall_cases(cases);
