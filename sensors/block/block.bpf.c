@@ -11,7 +11,7 @@
  * Count and bytes are those of /sys/block/DISK/stat but for flushes: a row is a
  * flush that the device executed, while the kernel also counts, as a write of 0
  * bytes, each request that asked for nothing but a flush.
- * source: tracepoints block:block_rq_{insert,issue,merge,requeue,complete}; block/blk-mq.c, block/blk-flush.c
+ * source: tracepoints block:block_rq_{insert,issue,merge,complete}; block/blk-mq.c, block/blk-flush.c
  *   a54895fa057c (5.11, 5.10.y) dropped the first argument, the queue, of insert, issue and merge
  *   8a7d267b4a2b (5.16) complete has a blk_status_t instead of an errno */
 #include <waggle/sensor.bpf.h>
@@ -33,6 +33,8 @@ struct block_row {
   wg_errno errno DOC("0 when the device did it");
   wg_pid pid DOC("the process that queued it");
   wg_comm comm;
+  __u8 sequential DOC("1 when it began where the request issued to the disk before it ended");
+  __u8 _pad[7];
 };
 EVENTS(block, block_row);
 
@@ -46,6 +48,7 @@ struct block_value {
   wg_count requests;
   wg_bytes bytes;
   wg_count errors;
+  wg_count sequential DOC("requests that began where the one before ended: the others are random");
   wg_latency_histogram latency DOC("in the device");
   wg_latency_histogram queued DOC("before the device");
 };
@@ -59,7 +62,7 @@ struct tracked {
   __u64 sector;
   wg_cgroup cgroup;
   wg_pid pid;
-  bool wanted;
+  bool wanted, sequential;
   wg_comm comm;
 };
 struct {
@@ -68,6 +71,14 @@ struct {
   __type(key, __u64);
   __type(value, struct tracked);
 } requests SEC(".maps");
+
+/* Where the last request that was issued to a disk ends. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1024);
+  __type(key, wg_device);
+  __type(value, __u64);
+} ends SEC(".maps");
 
 #define REQ_OP_MASK 0xff
 
@@ -133,6 +144,20 @@ static __always_inline struct tracked *note(struct request *rq, __u64 now) {
   return bpf_map_lookup_elem(&requests, &key);
 }
 
+/* Requests issued on two CPUs at once are one after the other in either order. */
+static __always_inline bool goes_on(struct request *rq) {
+  wg_device device = device_of(rq);
+  __u64 begin = rq->__sector, end = begin + rq->__data_len / 512;
+  __u64 *last = bpf_map_lookup_elem(&ends, &device);
+  if (!last) {
+    bpf_map_update_elem(&ends, &device, &end, BPF_ANY);
+    return false;
+  }
+  bool on = *last == begin;
+  *last = end;
+  return on;
+}
+
 ALWAYS("tp_btf/block_rq_insert")
 int insert_request(__u64 *ctx) {
   note(request_argument(ctx), bpf_ktime_get_ns());
@@ -151,13 +176,16 @@ int issue_request(__u64 *ctx) {
     return 0;
   }
   /* A request that the driver gave back is issued again: the last time counts. */
+  bool again = found->issued;
   found->issued = now;
   if (!found->done) found->sector = rq->__sector;
+  /* A flush has no place on the disk. */
+  if (rq->__data_len && !again) found->sequential = goes_on(rq);
   return 0;
 }
 
 /* Its bios go on in another request. */
-OPTIONAL("tp_btf/block_rq_merge", "waits of requests made after a merge are exact only with iostats on")
+OPTIONAL("tp_btf/block_rq_merge", "exact waits of requests made after a merge, where iostats are off")
 int merge_request(__u64 *ctx) {
   __u64 key = (__u64)request_argument(ctx);
   bpf_map_delete_elem(&requests, &key);
@@ -194,6 +222,7 @@ int BPF_PROG(complete_request, struct request *rq, int error, unsigned int bytes
     row.errno = failure;
     row.pid = done.pid;
     __builtin_memcpy(row.comm, done.comm, sizeof(row.comm));
+    row.sequential = done.sequential;
     block_submit(&row, sizeof(row));
   }
   if (block_counted(done.wanted)) {
@@ -209,6 +238,7 @@ int BPF_PROG(complete_request, struct request *rq, int error, unsigned int bytes
     wg_add(&value->requests, 1);
     wg_add(&value->bytes, done.done);
     if (failure) wg_add(&value->errors, 1);
+    if (done.sequential) wg_add(&value->sequential, 1);
     wg_observe(&value->latency, latency);
     wg_observe(&value->queued, queued);
   }

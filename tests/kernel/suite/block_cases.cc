@@ -140,6 +140,38 @@ void block_table() {
   expect_equal(slots, done.writes.count, "requests in the histogram");
 }
 
+// Runs of writes, each where the last one ended, and jumps between them.
+void block_sequential() {
+  LoopDevice device(16 << 20);
+  Watch rows_watch({"block", "--view", "stream"}), table_watch({"block", "--view", "top", "--top", "0"});
+  int fd = must(open(device.path().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC), "open");
+  void *memory = nullptr;
+  expect(posix_memalign(&memory, 4096, 64 << 10) == 0, "no memory");
+  uint64_t sequential = 0;
+  off_t at = 1 << 20;
+  for (uint64_t i = 0; i < 60; i++) {
+    // The first of each run of six is a jump.
+    if (i % 6 == 0)
+      at = static_cast<off_t>((i * 37 % 13 + 1) << 20);
+    else
+      sequential++;
+    size_t bytes = 4096 * (i % 3 + 1);
+    expect_equal(pwrite(fd, memory, bytes, at), static_cast<ssize_t>(bytes), "pwrite");
+    at += static_cast<off_t>(bytes);
+  }
+  free(memory);
+  close(fd);
+  Seen seen = rows_watch.stop(), table = table_watch.stop();
+  std::vector<Json> writes = rows_of(seen, device, "WRITE");
+  expect_equal(writes.size(), size_t{60}, "rows of writes");
+  for (size_t i = 0; i < writes.size(); i++)
+    expect_equal(number(writes[i], "sequential"), uint64_t{i % 6 != 0}, fmt::format("sequential of write {}", i));
+  std::vector<Json> sums = rows_of(table, device, "WRITE");
+  expect_equal(sums.size(), size_t{1}, "rows of the table");
+  expect_equal(number(sums[0], "sequential"), sequential, "sequential writes");
+  expect_equal(number(sums[0], "requests"), uint64_t{60}, "requests");
+}
+
 // Write-back: other tasks queue it, but every byte reaches the disk once.
 void block_writeback() {
   LoopDevice device(16 << 20);
@@ -166,6 +198,7 @@ void block_writeback() {
 void add_block_cases(std::vector<Case> &cases) {
   cases.push_back({"block: rows and bytes as /sys/block/*/stat", {Need::kLoop}, block_rows});
   cases.push_back({"block: the table of one process", {Need::kLoop}, block_table});
+  cases.push_back({"block: sequential or random", {Need::kLoop}, block_sequential});
   cases.push_back({"block: write-back", {Need::kLoop}, block_writeback});
 }
 

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "activity.h"
@@ -112,6 +113,45 @@ void open_every_call() {
   expect_equal(text(seen.rows.back(), "path"), "", "path of openat(NULL)");
 }
 
+// What the kernel made of each path, and what was passed, whole beside it.
+void open_resolved() {
+  must(mkdir("dir", 0755), "mkdir");
+  must(mkdir("dir/sub", 0755), "mkdir");
+  must(mkdir("mounted", 0755), "mkdir");
+  must(mount("suite", "mounted", "tmpfs", 0, nullptr), "mount tmpfs");
+  write_file("dir/sub/file", "x");
+  write_file("mounted/file", "x");
+  must(symlink("dir/sub", "link"), "symlink");
+  std::string here = std::filesystem::canonical(".");
+  struct {
+    std::string path, resolved;
+    int flags = O_RDONLY;
+  } const table[] = {
+      {"dir/sub/file", here + "/dir/sub/file"},
+      {"./dir/../link/file", here + "/dir/sub/file"},
+      {"link", here + "/dir/sub", O_RDONLY | O_DIRECTORY},
+      {here + "/mounted/file", here + "/mounted/file"},
+      {"mounted/new", here + "/mounted/new", O_WRONLY | O_CREAT},
+      {"missing", ""},
+      {"/", "/"},
+      {"dir/sub/file", here + "/dir/sub/file", O_PATH},
+  };
+  Watch watch(for_this_process({"open", "--set", "resolve=1"}));
+  for (const auto &each : table)
+    if (int fd = open(each.path.c_str(), each.flags | O_CLOEXEC, 0600); fd >= 0) close(fd);
+  Seen seen = watch.stop();
+  expect_equal(seen.rows.size(), std::size(table), "rows");
+  for (size_t i = 0; i < std::size(table); i++) {
+    expect_equal(text(seen.rows[i], "path"), table[i].path, fmt::format("path of row {}", i));
+    expect_equal(text(seen.rows[i], "resolved"), table[i].resolved, fmt::format("resolved '{}'", table[i].path));
+  }
+  Watch plain(for_this_process({"open"}));
+  close(must(open("dir/sub/file", O_RDONLY | O_CLOEXEC), "open"));
+  seen = plain.stop();
+  expect_equal(seen.rows.size(), size_t{1}, "rows");
+  expect_equal(text(seen.rows[0], "resolved"), "", "resolved, which nobody asked for");
+}
+
 void open_failed_only() {
   uint64_t count = scaled(1000);
   write_file("file", "x");
@@ -192,6 +232,84 @@ void open_threads() {
     expect(rows.front()["tid"] == rows.back()["tid"] && rows.front()["tid"] != getpid(), "tid of a thread");
   }
   expect_all(all, seen.losses["open"], each * kThreads, "rows of all threads");
+}
+
+// --- unlink ----------------------------------------------------------------------
+
+void unlink_every_call() {
+  std::string here = std::filesystem::canonical(".");
+  must(mkdir("dir", 0755), "mkdir");
+  write_file("dir/full", "x");
+  for (const char *old : {"old-1", "old-2", "old-3"}) write_file(old, "x");
+  int directory = must(open("dir", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open");
+  struct {
+    const char *op;
+    std::string path, to;
+    std::function<long()> call;
+    int error = 0;
+  } const table[] = {
+      {"unlink", "old-1", "", [] { return unlink("old-1"); }},
+      {"unlink", here + "/old-2", "", [&] { return unlinkat(AT_FDCWD, (here + "/old-2").c_str(), 0); }},
+      {"unlink", "missing", "", [] { return unlink("missing"); }, ENOENT},
+      {"unlink", "dir", "", [] { return unlinkat(AT_FDCWD, "dir", 0); }, EISDIR},
+      {"rmdir", "dir", "", [] { return rmdir("dir"); }, ENOTEMPTY},
+      {"rename", "old-3", "new-1", [] { return syscall(SYS_rename, "old-3", "new-1"); }},
+      {"rename", "full", "new-2", [&] { return syscall(SYS_renameat, directory, "full", AT_FDCWD, "new-2"); }},
+      {"rename", "new-1", "new-2", [] { return syscall(SYS_renameat2, AT_FDCWD, "new-1", AT_FDCWD, "new-2", 1); },
+       EEXIST},
+      {"rename", "a", std::string(250, 'b'), [] { return rename("a", std::string(250, 'b').c_str()); }, ENOENT},
+      {"rmdir", "dir", "", [] { return unlinkat(AT_FDCWD, "dir", AT_REMOVEDIR); }},
+  };
+  Watch watch(for_this_process({"unlink"}));
+  for (const auto &each : table) {
+    long result = each.call();
+    expect_equal(result < 0 ? errno : 0, each.error, fmt::format("errno of {} '{}'", each.op, each.path));
+  }
+  Seen seen = watch.stop();
+  expect_equal(seen.rows.size(), std::size(table), "rows");
+  for (size_t i = 0; i < std::size(table); i++) {
+    std::string where = fmt::format(" of row {}", i);
+    expect_equal(text(seen.rows[i], "op"), table[i].op, "op" + where);
+    expect_equal(text(seen.rows[i], "path"), table[i].path, "path" + where);
+    expect_equal(text(seen.rows[i], "to"), table[i].to, "to" + where);
+    expect_equal(number(seen.rows[i], "errno"), static_cast<uint64_t>(table[i].error), "errno" + where);
+    expect_equal(number(seen.rows[i], "age"), 0u, "age" + where);
+    expect_between(number(seen.rows[i], "latency"), uint64_t{1}, uint64_t{5'000'000'000}, "latency" + where);
+  }
+  expect_equal(seen.losses["unlink"].lost, 0u, "lost");
+}
+
+// How long files lived that were made and removed while the sensor ran.
+void unlink_age() {
+  uint64_t files = scaled(200);
+  bool told = lack_of(Need::kFunctions).empty();
+  write_file("before", "x");
+  Watch watch(for_this_process({"unlink"}));
+  std::vector<uint64_t> made_before, made_after, gone_before, gone_after;
+  for (uint64_t i = 0; i < files; i++) {
+    made_before.push_back(now_ns());
+    close(must(open(fmt::format("{}", i).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600), "open"));
+    made_after.push_back(now_ns());
+  }
+  // Opened again, and one name for another: neither makes a file.
+  close(must(open("0", O_WRONLY | O_CREAT | O_CLOEXEC, 0600), "open"));
+  must(unlink("before"), "unlink");
+  expect(rmdir("1") < 0 && unlink("missing") < 0, "what must fail did not");
+  for (uint64_t i = 0; i < files; i++) {
+    gone_before.push_back(now_ns());
+    must(unlink(fmt::format("{}", i).c_str()), "unlink");
+    gone_after.push_back(now_ns());
+  }
+  Seen seen = watch.stop();
+  expect_equal(seen.rows.size(), files + 3, "rows");
+  expect_equal(number(seen.rows[0], "age"), 0u, "age of a file made before");
+  for (uint64_t i = 0; i < files; i++) {
+    uint64_t age = number(seen.rows[i + 3], "age");
+    if (told)
+      expect_between(age, gone_before[i] - made_after[i], gone_after[i] - made_before[i], fmt::format("age of {}", i));
+    else
+      expect_equal(age, 0u, "age, where functions cannot be traced");
+  }
 }
 
 // --- file ------------------------------------------------------------------------
@@ -319,10 +437,13 @@ void file_slow_only() {
 
 void add_file_cases(std::vector<Case> &cases) {
   cases.push_back({"open: open, openat, openat2, creat", {}, open_every_call});
+  cases.push_back({"open: the path that the kernel found", {}, open_resolved});
   cases.push_back({"open: failed ones only", {}, open_failed_only});
   cases.push_back({"open: 400,000 in a burst, none lost", {}, open_burst, seconds(90)});
   cases.push_back({"open: a small ring loses countably", {}, open_burst_loses_countably, seconds(60)});
   cases.push_back({"open: eight threads", {}, open_threads});
+  cases.push_back({"unlink: unlink, rmdir, rename and their kin", {}, unlink_every_call});
+  cases.push_back({"unlink: how long files lived", {}, unlink_age});
   cases.push_back({"file: bytes and calls of every read and write", {}, file_bytes_and_calls});
   cases.push_back({"file: each call a row, bytes as /proc/self/io", {}, file_rows});
   cases.push_back({"file: only slow calls", {}, file_slow_only});

@@ -149,6 +149,8 @@ std::vector<Case> all_cases() {
   add_sched_cases(cases);
   add_wait_cases(cases);
   add_interrupt_cases(cases);
+  add_memory_cases(cases);
+  add_md_cases(cases);
   add_net_cases(cases);
   add_signal_cases(cases);
   add_syscall_cases(cases);
