@@ -155,6 +155,8 @@ std::vector<Case> all_cases() {
   add_signal_cases(cases);
   add_syscall_cases(cases);
   add_security_cases(cases);
+  add_tcp_cases(cases);
+  add_dns_cases(cases);
   add_function_cases(cases);
   add_watch_cases(cases);
   return cases;
