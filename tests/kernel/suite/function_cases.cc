@@ -1,10 +1,12 @@
-// func: a function of the kernel that this process alone calls, so often.
+// func and call: functions of the kernel that this process alone calls, so often.
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <set>
 #include <thread>
 
 #include "activity.h"
@@ -27,8 +29,9 @@ void call_it(uint64_t count) {
   for (uint64_t i = 0; i < count; i++) syscall(SYS_getpriority, PRIO_PROCESS, 0);
 }
 
+// `target` of the sensor func, or "call:FUNCTION".
 std::vector<std::string> watching(const std::string &target, std::vector<std::string> more) {
-  more.insert(more.begin(), "func:" + target);
+  more.insert(more.begin(), target.find(':') == std::string::npos ? "func:" + target : target);
   more.insert(more.end(), {"-p", std::to_string(getpid())});
   return more;
 }
@@ -69,6 +72,120 @@ void func_table() {
   expect_all(number(seen.rows[0], "count"), seen.losses["func"], count * kThreads, "calls of four threads");
 }
 
+// Arguments by the names the kernel gives them, and the text that one points to.
+void call_rows() {
+  uint64_t count = scaled(2000, 200);
+  int null = must(open("/dev/null", O_WRONLY), "open /dev/null");
+  Watch watch(watching("call:ksys_write", {"--view", "stream", "--set", "text=2"}));
+  for (uint64_t i = 0; i < count; i++) {
+    std::string written = fmt::format("line {}", i);
+    expect(write(null, written.c_str(), written.size()) == static_cast<ssize_t>(written.size()), "write");
+  }
+  Seen seen = watch.stop();
+  expect_equal(seen.losses["call"].lost, 0u, "lost");
+  uint64_t found = 0;
+  for (const Json &row : seen.rows) {
+    expect_equal(text(row, "function"), "ksys_write", "function");
+    expect_equal(number(row, "pid"), static_cast<uint64_t>(getpid()), "pid");
+    const Json &arguments = row["arguments"];
+    expect_equal(arguments.size(), size_t{3}, "arguments of ksys_write");
+    if (arguments["fd"] != null) continue;
+    std::string written = fmt::format("line {}", found);
+    expect_equal(text(row, "text"), written, "text");
+    expect_equal(number(arguments, "count"), written.size(), "count");
+    expect(text(arguments, "buf").starts_with("0x"), "buf is no address: " + row.dump());
+    expect(row["stack"]["kernel"].empty(), "a stack that nobody asked for: " + row.dump());
+    found++;
+  }
+  expect_equal(found, count, "rows of writes");
+}
+
+void call_table() {
+  uint64_t count = scaled(10'000, 1000);
+  Watch watch(watching("call:" + function_of_getpriority(), {"--view", "top"}));
+  constexpr int kThreads = 4;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; i++) threads.emplace_back([count] { call_it(count); });
+  for (std::thread &thread : threads) thread.join();
+  Seen seen = watch.stop();
+  expect_equal(seen.rows.size(), size_t{1}, "rows of the table");
+  expect_equal(text(seen.rows[0], "function"), function_of_getpriority(), "function");
+  expect_all(number(seen.rows[0], "calls"), seen.losses["call"], count * kThreads, "calls of four threads");
+}
+
+// The same system call from another place of the program.
+__attribute__((noinline)) long getpriority_from_here() {
+#if defined(__x86_64__)
+  long result;
+  register long fourth __asm__("r10") = 0;
+  __asm__ volatile("syscall"
+                   : "=a"(result), "+r"(fourth)
+                   : "a"(SYS_getpriority), "D"(PRIO_PROCESS), "S"(0)
+                   : "rcx", "r11", "memory");
+  return result;
+#else
+  return syscall(SYS_getpriority, PRIO_PROCESS, 0);
+#endif
+}
+
+// Each way to the function is a stack that begins with it, counted in the kernel.
+void call_stacks() {
+  uint64_t count = scaled(2000, 200);
+  Watch watch(watching("call:" + function_of_getpriority(), {"--view", "stacks"}));
+  call_it(count);
+  for (uint64_t i = 0; i < 2 * count; i++) getpriority_from_here();
+  Seen seen = watch.stop();
+  uint64_t calls = 0;
+  std::set<uint64_t> counts;
+  for (const Json &row : seen.rows) {
+    const Json &frames = row["frames"];
+    expect(!frames.empty() && frames[0] == function_of_getpriority() + "_[k]",
+           "the stack does not begin with the function: " + row.dump());
+    expect(row.dump().find("do_syscall_64") != std::string::npos, "no system call in the stack: " + row.dump());
+    expect(!frames.back().get<std::string>().ends_with("_[k]"), "no frame of the program: " + row.dump());
+    calls += number(row, "count");
+    counts.insert(number(row, "count"));
+  }
+  expect_all(calls, seen.losses["call"], 3 * count, "calls of all stacks");
+  if (!programs_are_preempted()) {
+    expect_equal(seen.rows.size(), size_t{2}, "stacks");
+    expect(counts == std::set<uint64_t>{count, 2 * count}, "the counts of the stacks: " + seen.out);
+  }
+}
+
+// The same as rows.
+void call_stack_rows() {
+  Watch watch(watching("call:" + function_of_getpriority(), {"--view", "stream", "--set", "stacks=1"}));
+  call_it(100);
+  Seen seen = watch.stop();
+  expect_all(seen.rows.size(), seen.losses["call"], 100, "rows of calls");
+  for (const Json &row : seen.rows) {
+    expect(row["stack"]["kernel"].size() > 1, "no stack of the kernel: " + row.dump());
+    expect_equal(row["stack"]["kernel"][0].get<std::string>(), function_of_getpriority() + "_[k]", "innermost frame");
+    expect(!row["stack"]["user"].empty(), "no stack of the program: " + row.dump());
+  }
+}
+
+// A pattern is many functions, each with a row of its own.
+void call_pattern() {
+  uint64_t count = scaled(2000, 200);
+  std::string pattern = function_of_getpriority();
+  pattern.replace(pattern.find("getpriority"), std::string::npos, "get*id");
+  Watch watch(watching("call:" + pattern, {"--view", "top"}));
+  for (uint64_t i = 0; i < count; i++) {
+    syscall(SYS_getsid, 0);
+    if (i % 2 == 0) syscall(SYS_getpgid, 0);
+  }
+  Seen seen = watch.stop();
+  for (auto [name, expected] : {std::pair("getsid", count), std::pair("getpgid", (count + 1) / 2)}) {
+    std::string function = function_of_getpriority();
+    function.replace(function.find("getpriority"), std::string::npos, name);
+    std::vector<Json> rows = rows_where(seen.rows, "function", function);
+    expect_equal(rows.size(), size_t{1}, "rows of " + function);
+    expect_all(number(rows[0], "calls"), seen.losses["call"], expected, function);
+  }
+}
+
 // A function that is not there, and one that cannot be traced: an error that says so.
 void func_errors() {
   Ran ran = run_waggle({"watch", "func:no_such_function_of_any_kernel", "--duration", "100ms"});
@@ -96,6 +213,11 @@ void func_refused() {
 void add_function_cases(std::vector<Case> &cases) {
   cases.push_back({"func: each call a row, with its result", {Need::kFunctions}, func_rows});
   cases.push_back({"func: the table counts every call", {Need::kFunctions}, func_table});
+  cases.push_back({"call: arguments by name, text", {Need::kFunctions}, call_rows});
+  cases.push_back({"call: the table counts every call", {Need::kFunctions}, call_table});
+  cases.push_back({"call: stacks are counted apart", {Need::kFunctions}, call_stacks});
+  cases.push_back({"call: rows with stacks", {Need::kFunctions}, call_stack_rows});
+  cases.push_back({"call: a pattern, each function a row", {Need::kFunctions}, call_pattern, seconds(60)});
   cases.push_back({"func: errors name the function", {Need::kFunctions}, func_errors});
   cases.push_back({"func: refused with a reason", {}, func_refused});
 }
