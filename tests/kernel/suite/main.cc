@@ -159,6 +159,7 @@ std::vector<Case> all_cases() {
   add_dns_cases(cases);
   add_function_cases(cases);
   add_snapshot_cases(cases);
+  add_user_cases(cases);
   add_watch_cases(cases);
   return cases;
 }
