@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/text.h"
+#include "cli/tools.h"
 #include "cli/verb.h"
 #include "view/layout.h"
 
@@ -58,6 +61,24 @@ std::string all_options(const CLI::App &app) {
   return words;
 }
 
+std::string verb_of(const Tool &tool) {
+  return std::string(tool.command.substr(0, tool.command.find(' ')));
+}
+
+// A tool's options and its command's, each once.
+std::string tool_options(const Tool &tool, const CLI::App &app) {
+  std::string words;
+  std::set<std::string_view> seen;
+  auto put = [&](std::string_view flag) {
+    if (seen.insert(flag).second) words += (words.empty() ? "" : " ") + std::string(flag);
+  };
+  for (std::string_view id : split(tool.habits, ' '))
+    for (std::string_view flag : split(habit_of(id).flags, ' ')) put(flag);
+  std::string of_command = all_options(*app.get_subcommand(verb_of(tool)));
+  for (std::string_view flag : split(of_command, ' ')) put(flag);
+  return words;
+}
+
 std::string bash_script(const CLI::App &app) {
   std::string script =
       "# bash completion of waggle\n"
@@ -67,15 +88,21 @@ std::string bash_script(const CLI::App &app) {
       "    words=";
   std::string names;
   for (const Verb &verb : verbs()) names += (names.empty() ? "" : " ") + std::string(verb.name);
+  for (const Tool &tool : tools())
+    if (!tool.command.empty()) names += " " + std::string(tool.name);
   script += shell_quoted(names) + "\n  else\n    case $verb in\n";
   for (const Verb &verb : verbs()) {
     const CLI::App *sub = app.get_subcommand(std::string(verb.name));
     fmt::format_to(std::back_inserter(script), "    {}) words={} ;;\n", verb.name, shell_quoted(all_options(*sub)));
   }
+  for (const Tool &tool : tools())
+    if (!tool.command.empty())
+      fmt::format_to(std::back_inserter(script), "    {}) words={} ;;\n", tool.name,
+                     shell_quoted(tool_options(tool, app)));
   script +=
       "    esac\n"
       "    case $verb:$COMP_CWORD in\n"
-      "    list:2) words+=' sensors columns probes' ;;\n"
+      "    list:2) words+=' sensors tools columns probes' ;;\n"
       "    completion:2) words+=' bash zsh fish' ;;\n"
       "    watch:*) [[ $word == -* ]] || words+=\" $(waggle list sensors --names 2>/dev/null)\" ;;\n"
       "    list:3) [[ ${COMP_WORDS[2]} == columns ]] && words+=\" $(waggle list sensors --names 2>/dev/null)\" ;;\n"
@@ -99,6 +126,9 @@ std::string zsh_script(const CLI::App &app) {
       "    local -a verbs=(\n";
   for (const Verb &verb : verbs())
     fmt::format_to(std::back_inserter(script), "      '{}:{}'\n", verb.name, described(verb.summary));
+  for (const Tool &tool : tools())
+    if (!tool.command.empty())
+      fmt::format_to(std::back_inserter(script), "      '{}:{}'\n", tool.name, described(tool.summary));
   script += "    )\n    _describe command verbs ;;\n  rest)\n    case $words[1] in\n";
   for (const Verb &verb : verbs()) {
     fmt::format_to(std::back_inserter(script), "    {})\n      _arguments", verb.name);
@@ -110,10 +140,21 @@ std::string zsh_script(const CLI::App &app) {
       script += " \\\n        '*:sensor:($(waggle list sensors --names 2>/dev/null))'";
     else if (verb.name == "list")
       script +=
-          " \\\n        '1:what:(sensors columns probes)'"
+          " \\\n        '1:what:(sensors tools columns probes)'"
           " \\\n        '2:sensor:($(waggle list sensors --names 2>/dev/null))'";
     else if (verb.name == "completion")
       script += " \\\n        '1:shell:(bash zsh fish)'";
+    script += " ;;\n";
+  }
+  for (const Tool &tool : tools()) {
+    if (tool.command.empty()) continue;
+    fmt::format_to(std::back_inserter(script), "    {})\n      _arguments", tool.name);
+    for (std::string_view id : split(tool.habits, ' ')) {
+      const Habit &habit = habit_of(id);
+      for (std::string_view flag : split(habit.flags, ' '))
+        fmt::format_to(std::back_inserter(script), " \\\n        '{}[{}]{}'", flag, described(habit.help),
+                       habit.value.empty() ? "" : ":value:");
+    }
     script += " ;;\n";
   }
   script += "    esac ;;\n  esac\n}\n_waggle \"$@\"\n";
@@ -133,9 +174,22 @@ std::string fish_script(const CLI::App &app) {
                      described(option.help));
     }
   }
+  for (const Tool &tool : tools()) {
+    if (tool.command.empty()) continue;
+    fmt::format_to(std::back_inserter(script), "complete -c waggle -n __fish_use_subcommand -a {} -d '{}'\n", tool.name,
+                   described(tool.summary));
+    for (std::string_view id : split(tool.habits, ' ')) {
+      const Habit &habit = habit_of(id);
+      fmt::format_to(std::back_inserter(script), "complete -c waggle -n '__fish_seen_subcommand_from {}'", tool.name);
+      for (std::string_view flag : split(habit.flags, ' '))
+        script += flag.starts_with("--") ? " -l " + std::string(flag.substr(2)) : " -s " + std::string(flag.substr(1));
+      fmt::format_to(std::back_inserter(script), "{} -d '{}'\n", habit.value.empty() ? "" : " -x",
+                     described(habit.help));
+    }
+  }
   script +=
       "complete -c waggle -n '__fish_seen_subcommand_from watch' -a '(waggle list sensors --names 2>/dev/null)'\n"
-      "complete -c waggle -n '__fish_seen_subcommand_from list' -a 'sensors columns probes'\n"
+      "complete -c waggle -n '__fish_seen_subcommand_from list' -a 'sensors tools columns probes'\n"
       "complete -c waggle -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n";
   return script;
 }
@@ -174,6 +228,12 @@ std::string manual_page(const CLI::App &app) {
     page += ".fi\n";
     append_roff_options(page, *app.get_subcommand(std::string(verb.name)));
   }
+  page +=
+      ".SH FAMILIAR TOOLS\nEach takes the options that people type from habit:\n.B waggle\n.I NAME\n.B \\-\\-help\n";
+  for (const Tool &tool : tools())
+    if (!tool.command.empty())
+      fmt::format_to(std::back_inserter(page), ".TP\n.B {}\n{}: waggle {}\n", roff_escaped(tool.name),
+                     roff_escaped(tool.summary), roff_escaped(tool.command));
   page +=
       ".SH EXIT STATUS\n0 done, 1 failed, 2 misused.\n"
       ".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nwhen set, no colours are used.\n"

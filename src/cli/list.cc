@@ -1,14 +1,16 @@
-// waggle list: sensors, their columns, and what can be probed.
+// waggle list: sensors, their columns, familiar tools, and what can be probed.
 
 #include <fmt/format.h>
 
 #include "base/quantity.h"
 #include "base/text.h"
 #include "cli/list_cost.h"
+#include "cli/tools.h"
 #include "cli/verb.h"
 #include "enrich/field.h"
 #include "kernel/probes.h"
 #include "sensor/sensor.h"
+#include "symbol/user_probes.h"
 #include "view/layout.h"
 
 namespace waggle {
@@ -41,7 +43,9 @@ int list_sensors(const ListArguments &arguments) {
       continue;
     }
     Declaration declaration = *declaration_of(object.name);
-    std::string gives = declaration.events ? (declaration.table ? "rows, table" : "rows") : "table";
+    std::string_view gives = declaration.events  ? (declaration.table ? "rows, table" : "rows")
+                             : declaration.table ? "table"
+                                                 : "snapshot";
     if (arguments.json) {
       std::string line = "{\"name\":";
       append_json_string(line, declaration.name);
@@ -49,8 +53,8 @@ int list_sensors(const ListArguments &arguments) {
       append_json_string(line, declaration.area);
       line += ",\"summary\":";
       append_json_string(line, declaration.summary);
-      fmt::format_to(std::back_inserter(line), ",\"rows\":{},\"table\":{}", declaration.events.has_value(),
-                     declaration.table.has_value());
+      fmt::format_to(std::back_inserter(line), ",\"rows\":{},\"table\":{},\"snapshot\":{}",
+                     declaration.events.has_value(), declaration.table.has_value(), declaration.snapshot.has_value());
       if (arguments.here) {
         line += ",\"here\":";
         append_json_string(line, state_here(declaration));
@@ -80,6 +84,7 @@ int list_columns(const ListArguments &arguments) {
   fmt::print("{}: {}\n\n", declaration.name, declaration.summary);
   if (declaration.events) print_columns(*declaration.events, "rows");
   if (declaration.table) print_columns(*declaration.table, declaration.events ? "\ntable" : "table");
+  if (declaration.snapshot) print_columns(*declaration.snapshot, "snapshot");
   fmt::print("\nparameters (--set NAME=VALUE)\n");
   for (const Parameter &parameter : declaration.parameters)
     fmt::print("  {:<14} {:<14} {}\n", parameter.name, kind_info(parameter.kind).name, parameter.help);
@@ -91,7 +96,7 @@ int list_columns(const ListArguments &arguments) {
                                              : fmt::format("plan {}", hook.plan));
   // What the columns lead to.
   bool headed = false;
-  const Schema &schema = declaration.events ? *declaration.events : *declaration.table;
+  const Schema &schema = declaration.schema();
   for (const Column &column : schema.columns) {
     for (const FollowInfo &info : follows_of(column.kind)) {
       if (!headed) fmt::print("\nalso in --columns and --by\n");
@@ -103,7 +108,9 @@ int list_columns(const ListArguments &arguments) {
 }
 
 int list_probes(const ListArguments &arguments) {
-  Result<std::vector<std::string>> probes = probes_matching(arguments.pattern);
+  Result<std::vector<std::string>> probes = is_user_probe_pattern(arguments.pattern)
+                                                ? user_probes_matching(arguments.pattern, 0)
+                                                : probes_matching(arguments.pattern);
   if (!probes) return report(probes.error());
   std::string out;
   for (const std::string &probe : *probes) out += probe + "\n";
@@ -127,11 +134,19 @@ std::function<int()> configure_list(CLI::App &app) {
       ->needs(cost);
   sensors->add_flag("--json", arguments->json, "one JSON object a line");
   sensors->callback([=] { *chosen = [=] { return list_sensors(*arguments); }; });
+  CLI::App *tools = app.add_subcommand("tools", "the tools people know by name, and what answers to them");
+  tools->add_flag("--names", arguments->names, "names only, of those that waggle has");
+  tools->add_flag("--json", arguments->json, "one JSON object a line");
+  tools->callback([=] { *chosen = [=] { return list_tools(arguments->json, arguments->names); }; });
   CLI::App *columns = app.add_subcommand("columns", "columns, parameters and hooks of a sensor");
   columns->add_option("sensor", arguments->sensor, "its name")->required()->type_name("SENSOR");
   columns->callback([=] { *chosen = [=] { return list_columns(*arguments); }; });
-  CLI::App *probes = app.add_subcommand("probes", "kernel functions and tracepoints that can be traced");
-  probes->add_option("pattern", arguments->pattern, "shell pattern, such as 'tcp_*' or 'tracepoint:sched:*'")
+  CLI::App *probes =
+      app.add_subcommand("probes", "kernel functions, tracepoints, and what is in a file, that can be traced");
+  probes
+      ->add_option(
+          "pattern", arguments->pattern,
+          "shell pattern, such as 'tcp_*', 'tracepoint:sched:*', 'user:libc:get*' or 'usdt:/usr/bin/python3:*'")
       ->type_name("PATTERN");
   probes->callback([=] { *chosen = [=] { return list_probes(*arguments); }; });
   return [chosen] { return (*chosen)(); };

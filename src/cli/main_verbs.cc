@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/tools.h"
 #include "cli/verb.h"
 
 namespace waggle {
@@ -44,10 +45,11 @@ constexpr Verb kVerbs[] = {
      "waggle replay slow.wgl --sensor block    # as `waggle watch block` would have shown it\n"
      "waggle replay open.wgl --by pid.cmdline --failed",
      configure_replay},
-    {"list", "sensors, their columns, and what can be probed",
+    {"list", "sensors, their columns, familiar tools, and what can be probed",
      "waggle list sensors --here               # with what this kernel can run\n"
      "waggle list sensors --cost               # events a second, ns an event, % of a core\n"
      "waggle list columns open\n"
+     "waggle list tools                        # the names you know: execsnoop, biolatency, …\n"
      "waggle list probes 'tcp_*'",
      configure_list},
     {"diff", "what changed between two recordings of a table, and by how much",
@@ -100,6 +102,7 @@ void build_command_line(CLI::App &app, std::function<int()> &chosen) {
       "waggle top                               # the whole host on one screen\n"
       "waggle watch exec                        # every program that starts\n"
       "waggle watch open --failed               # files that could not be opened, and why\n"
+      "waggle biolatency 1 10                   # familiar tools by their names: waggle list tools\n"
       "waggle doctor                            # what this kernel can do");
   app.formatter(formatter);
   app.require_subcommand(1);
@@ -140,6 +143,8 @@ std::string fix_of(const CLI::ParseError &error, const CLI::App &app, std::strin
 int report_misuse(const CLI::ParseError &error, const CLI::App &app, std::string_view word) {
   std::vector<std::string_view> names;
   for (const Verb &verb : verbs()) names.push_back(verb.name);
+  for (const Tool &tool : tools())
+    if (!tool.command.empty()) names.push_back(tool.name);
   bool known = std::find(names.begin(), names.end(), word) != names.end();
   Error misuse{ErrorCode::kMisuse, error.what(), "", known ? fix_of(error, app, word) : "waggle --help"};
   if (!known && !word.starts_with("-")) {

@@ -1,9 +1,10 @@
-// waggle reference WHAT: the pages of docs/reference, made from the command table
-// and from what the sensors say of themselves.
+// waggle reference WHAT: the pages of docs/reference, made from the tables of commands
+// and tools and from what the sensors say of themselves.
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/tools.h"
 #include "cli/verb.h"
 #include "enrich/field.h"
 #include "sensor/declaration.h"
@@ -56,6 +57,7 @@ std::string sensors_page() {
                    declaration.summary, declaration.area, declaration.name);
     if (declaration.events) append_columns(page, *declaration.events, "Rows:");
     if (declaration.table) append_columns(page, *declaration.table, "Table:");
+    if (declaration.snapshot) append_columns(page, *declaration.snapshot, "Snapshot:");
     page += "\nParameters:\n\n| parameter | kind | |\n|---|---|---|\n";
     for (const Parameter &parameter : declaration.parameters)
       fmt::format_to(std::back_inserter(page), "| `{}` | {} | {} |\n", parameter.name, kind_info(parameter.kind).name,
@@ -74,16 +76,43 @@ std::string sensors_page() {
   return page;
 }
 
+std::string tools_page() {
+  std::string page = fmt::format(
+      "{}# Familiar tools\n\nThe tools of BCC, libbpf-tools and Inspektor Gadget, each with the command that answers "
+      "what it answers. "
+      "`waggle NAME` takes the\noptions that people type from habit (`waggle NAME --help`), and so does a link to "
+      "waggle of that name.\n\n"
+      "| tool | from | what it shows | command |\n|---|---|---|---|\n",
+      kMadeBy);
+  for (const Tool &tool : tools())
+    fmt::format_to(
+        std::back_inserter(page), "| {} | {} | {} | {} |\n", tool.name, tool.origin, cell(tool.summary),
+        tool.command.empty() ? "none: " + cell(tool.reason) : fmt::format("`waggle {}`", cell(tool.command)));
+  for (const Tool &tool : tools())
+    if (!tool.command.empty())
+      fmt::format_to(std::back_inserter(page), "\n## {}\n\n```\n{}```\n", tool.name, help_of(tool));
+  return page;
+}
+
+struct Page {
+  std::string_view name;
+  std::string (*make)();
+};
+constexpr Page kPages[] = {{"commands", commands_page}, {"sensors", sensors_page}, {"tools", tools_page}};
+
 }  // namespace
 
 std::function<int()> configure_reference(CLI::App &app) {
   auto page = std::make_shared<std::string>();
-  app.add_option("page", *page, "commands or sensors")->required()->type_name("PAGE");
+  app.add_option("page", *page, "commands, sensors or tools")->required()->type_name("PAGE");
   return [page] {
-    if (*page != "commands" && *page != "sensors")
-      return report({ErrorCode::kMisuse, fmt::format("no reference page '{}'", *page), "", "use commands or sensors"});
-    fputs((*page == "commands" ? commands_page() : sensors_page()).c_str(), stdout);
-    return kDone;
+    for (const Page &known : kPages) {
+      if (known.name != *page) continue;
+      fputs(known.make().c_str(), stdout);
+      return kDone;
+    }
+    return report(
+        {ErrorCode::kMisuse, fmt::format("no reference page '{}'", *page), "", "use commands, sensors or tools"});
   };
 }
 

@@ -161,6 +161,7 @@ std::vector<Case> all_cases() {
   add_snapshot_cases(cases);
   add_user_cases(cases);
   add_watch_cases(cases);
+  add_tool_cases(cases);
   return cases;
 }
 
