@@ -31,10 +31,8 @@ Result<std::vector<HostStats::Process>> read_processes() {
   std::vector<HostStats::Process> processes;
   processes.reserve(pids.size());
   for (int32_t pid : pids) {
-    Result<ProcessFiles> files = ProcessFiles::open(pid);
-    if (!files) continue;  // it ended meanwhile
-    Result<ProcessStat> stat = files->stat();
-    if (!stat) continue;
+    Result<ProcessStat> stat = read_process_stat(pid);
+    if (!stat) continue;  // it ended meanwhile
     HostStats::Process process;
     process.pid = pid;
     process.ppid = stat->ppid;

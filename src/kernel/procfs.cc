@@ -340,6 +340,17 @@ Result<std::string> ProcessFiles::exe() const {
   return std::string(path, static_cast<size_t>(length));
 }
 
+Result<ProcessStat> read_process_stat(int32_t pid) {
+  std::string path = "/proc/" + std::to_string(pid) + "/stat";
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return fail_errno(errno, "cannot read " + path);
+  // One read gives the whole of it: a line of 52 numbers and a name of 64 bytes at most.
+  char line[2048];
+  ssize_t got = ::read(file.get(), line, sizeof(line));
+  if (got < 0) return fail_errno(errno == ESRCH ? ENOENT : errno, "cannot read " + path);
+  return parse_process_stat({line, static_cast<size_t>(got)});
+}
+
 Result<std::vector<int32_t>> list_processes() {
   std::unique_ptr<DIR, int (*)(DIR *)> directory(::opendir("/proc"), [](DIR *open) { return ::closedir(open); });
   if (!directory) return fail_errno(errno, "cannot read /proc");

@@ -140,6 +140,11 @@ class ProcessFiles {
   Fd directory_;
 };
 
+// /proc/PID/stat by itself: three system calls, for those who read every process once
+// a second. Another process may have the number by now: compare start_boot_ns.
+//   errors: NotFound  there is no such process
+Result<ProcessStat> read_process_stat(int32_t pid);
+
 // All processes (not threads) that exist now, ascending.
 Result<std::vector<int32_t>> list_processes();
 
