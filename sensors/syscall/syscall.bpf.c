@@ -12,8 +12,10 @@
 
 SENSOR("system calls: count, errors, latency of each; slow and failed ones as rows");
 
-PARAM(wg_nanoseconds, min, "only calls that took at least this long (events)") = 10000000;
-PARAM(bool, failed, "only calls that failed, however long they took unless min is given (events)") = false;
+/* One less than 10 ms, which tells that nobody chose it: of failed calls all are shown then. */
+#define SLOW 9999999
+PARAM(wg_nanoseconds, min, "only calls that took at least this long (events); by itself 10 ms, of failed ones 0") = SLOW;
+PARAM(bool, failed, "only calls that failed (events)") = false;
 PARAM(wg_syscall, syscall, "only this one, by name or number; others are not counted at all") = -1;
 PARAM(bool, by_process, "a row of the table for each process") = false;
 
@@ -48,7 +50,6 @@ struct call {
 };
 IN_FLIGHT(calls, call);
 
-#define MIN_BY_DEFAULT 10000000
 /* source: arch/x86/entry/syscalls/syscall_64.tbl */
 enum { RT_SIGRETURN = 15, EXIT = 60, EXIT_GROUP = 231 };
 /* source: arch/x86/include/asm/thread_info.h */
@@ -90,8 +91,7 @@ int BPF_PROG(enter, void *registers, long number) {
 
 static __always_inline bool is_shown(wg_nanoseconds latency, wg_errno error) {
   if (param_failed && !error) return false;
-  /* Most calls that fail do so at once. */
-  return latency >= param_min || (param_failed && param_min == MIN_BY_DEFAULT);
+  return latency >= param_min || (param_failed && param_min == SLOW);
 }
 
 ALWAYS("tp_btf/sys_exit")

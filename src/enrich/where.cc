@@ -71,6 +71,8 @@ std::optional<int64_t> number_named(Kind kind, std::string_view name, Renderer &
   switch (kind) {
     case Kind::kSignal:
       return signal_number(name);
+    case Kind::kSignalCode:
+      return signal_code_number(name);
     case Kind::kErrno:
       return errno_number(name);
     case Kind::kSyscall:
