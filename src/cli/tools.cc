@@ -30,16 +30,29 @@ std::optional<std::string> chosen_from(std::string_view choices, std::string_vie
   return std::nullopt;
 }
 
-// The sensor and target of a probe as BCC writes it: "vfs_read", "p:vfs_read", "p::vfs_read".
-Result<std::string> sensor_of_probe(std::string_view probe) {
+// The sensor and target of a probe as BCC writes it: "vfs_read", "p:vfs_read" and
+// "p::vfs_read" of the kernel, "c:malloc" and "/bin/bash:readline" of programs.
+//   sensor  of functions of the kernel, "func" or "call"; those that a probe of
+//           returns names have a result, which only func has
+Result<std::string> sensor_of_probe(std::string_view sensor, std::string_view probe) {
+  if (probe.find_first_of(" \"(%") != std::string_view::npos)
+    return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), "formats and conditions of BCC are not known",
+                "name the function: its arguments are shown by their types, and --where tests columns");
   std::vector<std::string_view> parts = split(probe, ':');
+  if (parts.size() > 1 && parts[0] == "t")
+    return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), "tracepoints are what sensors are made of",
+                "waggle list sensors      shows them");
+  if (parts.size() > 1 && parts[0] == "u")
+    return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), "it is a USDT probe",
+                "waggle watch usdt:FILE:PROVIDER:NAME");
+  if (parts.size() > 1 && parts[0] == "r") sensor = "func";
   if (parts.size() > 1 && (parts[0] == "p" || parts[0] == "k" || parts[0] == "r" || parts[0].empty()))
     parts.erase(parts.begin());
   if (parts.size() > 1 && parts[0].empty()) parts.erase(parts.begin());
-  if (parts.size() != 1 || parts[0].empty())
-    return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), {},
-                "name a function of the kernel: vfs_read, 'tcp_*'");
-  return fmt::format("func:{}", parts[0]);
+  if (parts.size() == 1 && !parts[0].empty()) return fmt::format("{}:{}", sensor, parts[0]);
+  if (parts.size() == 2 && !parts[1].empty()) return fmt::format("user:{}:{}", parts[0], parts[1]);
+  return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), {},
+              "name a function of the kernel: vfs_read, 'tcp_*'; or of a program: c:malloc");
 }
 
 // The effect with the value put in.
@@ -50,15 +63,17 @@ Result<std::string> effect_with(const Habit &habit, std::string_view value) {
     CHECK(close != std::string::npos);
     std::string inside = effect.substr(open + 1, close - open - 1);
     std::string put(value);
-    if (inside == "probe") {
-      put = TRY(sensor_of_probe(value));
+    if (inside == "func" || inside == "call") {
+      put = TRY(sensor_of_probe(inside, value));
     } else if (inside.find(':') != std::string::npos) {
       std::optional<std::string> chosen = chosen_from(inside, value);
       if (!chosen) {
         std::string known;
         for (std::string_view choice : split(inside, ','))
           known += (known.empty() ? "" : ", ") + std::string(choice.substr(0, choice.find(':')));
-        return fail(ErrorCode::kMisuse, fmt::format("no '{}' for {}", value, habit.flags), {}, "one of: " + known);
+        return fail(ErrorCode::kMisuse,
+                    fmt::format("no '{}' for {}", value, habit.flags.starts_with('-') ? habit.flags : habit.value), {},
+                    "one of: " + known);
       }
       put = *chosen;
     } else if (!value.empty() && value.back() >= '0' && value.back() <= '9') {

@@ -15,8 +15,9 @@ namespace waggle {
 
 // An option that a peer's tool has, and the words of the command that it stands for.
 //   effect  words separated by blanks. In them {} is the value, {ms}, {us} and {s}
-//           the value with that unit when it is a bare number, and {a:words,b:words}
-//           what the value stands for, '+' for blanks. A word "drop:--where" takes
+//           the value with that unit when it is a bare number, {func} and {call} the
+//           sensor and target of a probe, and {a:words,b:words} what the value stands
+//           for, '+' for blanks. A word "drop:--where" takes
 //           the tool's own --where away. "!words" is no effect but the reason why
 //           there is none, said to whoever tries. Empty: it is so already.
 struct Habit {

@@ -73,7 +73,48 @@ TEST_F(ToolsTest, LinesOfHabitStandForCommands) {
       {"tplist -- tcp_*", "list probes tcp_*"},
       {"top_process", "top"},
       {"biotop -s time", "watch block --by pid,comm,device,op --interval 1s --sort latency"},
+      {"killsnoop -T 181 -s KILL", "watch signal --where code=SI_USER,SI_TKILL --set target=181 --set signal=KILL"},
+      {"sigsnoop -k -n -x", "watch signal --where code=SI_USER --failed"},
+      {"syscount", "watch syscall --by syscall --sort calls --top 10 --interval 0"},
+      {"syscount -x -T 5 -d 2", "watch syscall --by syscall --interval 0 --failed --sort count --top 5 --duration 2"},
+      {"syscount -P -i 1 -mL", "watch syscall --sort calls --top 10 --by pid,comm --interval 1"},
+      {"syscount -t 181", "watch syscall --by syscall --top 10 --interval 0 --sort count --where tid=181"},
+      {"capable -x -p 181", "watch capability --set audited=1 --columns +tid --pid 181"},
+      {"capable -v", "watch capability"},
+      {"bindsnoop -x -P 80,443", "watch bind --where call=bind --where port=80,443"},
+      {"bindsnoop --count", "watch bind --where call=bind --where errno=0 --view top --by address,port"},
+      {"offcputime -u -m 1000 -M 10ms --state 2 -f 5",
+       "watch offcpu --view stacks --interval 0 --set user_tasks=1 --set min_block=1000us --set max_block=10ms"
+       " --set state=2 --stack folded --duration 5"},
+      {"wakeuptime -p 181 5", "watch wakeup --view stacks --interval 0 --where target_pid=181 --duration 5"},
+      {"cpudist -O -P 1 3", "watch offcpu --view histogram --by pid,comm --interval 1 --count 3"},
+      {"runqlen -C 5", "watch runqlen --top 0 --by cpu,waiting --interval 5"},
+      {"klockstat -S acq_count -n 3", "watch lock --view stacks --interval 0 --sort count --top 3"},
+      {"tcptop -C -s received 5 3",
+       "watch tcp_flow --by pid,comm,local,local_port,remote,remote_port --sort received --interval 5 --count 3"},
+      {"tcpsubnet -i 5 10.0.0.0/8", "watch tcp_flow --by remote --sort sent --interval 5 --where remote=10.0.0.0/8"},
+      {"gethostlatency -l /lib/libc.so.6", "watch hostname:/lib/libc.so.6"},
+      {"memleak -p 181 -s 10 -O jemalloc 5 2",
+       "watch malloc:jemalloc --view stacks --pid 181 --set sample=10 --interval 5 --count 2"},
+      {"stackcount -D 5 -P p::vfs_read", "watch call:vfs_read --view stacks --interval 0 --duration 5 --by pid,comm"},
+      {"stackcount c:malloc", "watch user:c:malloc --view stacks --interval 0"},
+      {"trace -K -M 10 vfs_read", "watch call:vfs_read --view stream --columns +stack --count 10"},
+      {"trace r::vfs_read", "watch func:vfs_read --view stream"},
+      {"funccount /bin/bash:readline", "watch user:/bin/bash:readline --view top --by function --interval 0"},
+      {"ksnoop stack vfs_fsync", "watch call:vfs_fsync --view stacks"},
+      {"mdflush", "watch call:md_flush_request --view stream"},
       // What cannot be.
+      {"trace do_sys_open(arg1)",
+       "error: no probe 'do_sys_open(arg1)' | name the function: its arguments are shown by their types, and --where "
+       "tests columns"},
+      {"funccount t:sched:sched_switch",
+       "error: no probe 't:sched:sched_switch' | waggle list sensors      shows them"},
+      {"ksnoop info vfs_read", "error: no 'info' for trace|stack | one of: trace, stack"},
+      {"klockstat -S hld_total", "error: no 'hld_total' for -S --sort | one of: acq_total, acq_count"},
+      {"capable -K",
+       "error: capable has no -K --kernel-stack -U --user-stack | its rows have no stack: waggle stackcount "
+       "FUNCTION"},
+      {"runqlen -O", "error: runqlen has no -O --runqocc | samples with none waiting are those of an empty queue"},
       {"biotop -s nonsense", "error: no 'nonsense' for -s --sort | one of: all, bytes, io, time"},
       {"execsnoop nginx", "error: execsnoop takes no argument 'nginx' | waggle execsnoop --help"},
       {"execsnoop -Z", "error: execsnoop has no option '-Z' | waggle execsnoop --help, and waggle watch --help"},
@@ -121,7 +162,8 @@ TEST_F(ToolsTest, EveryCommandNamesWhatThereIs) {
     auto check = [&](std::string_view option, const std::string &value) {
       for (const Declaration &sensor : sensors) {
         auto in_either = [&](auto test) {
-          return (sensor.events && test(*sensor.events)) || (sensor.table && test(*sensor.table));
+          return (sensor.events && test(*sensor.events)) || (sensor.table && test(*sensor.table)) ||
+                 (sensor.snapshot && test(*sensor.snapshot));
         };
         bool holds = true;
         if (option == "--where" && value.find('{') == std::string::npos)
