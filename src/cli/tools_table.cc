@@ -76,7 +76,8 @@ constexpr Habit kHabits[] = {
     {"disk", "-d --disk", "DISK", "--where device={}", "only this disk"},
     {"disk-only", "-d", "DISK", "--where device={}", "only this disk"},
     {"pattern", "-P --pattern", "", "", "whether it follows the last one is shown"},
-    {"io-sort", "-s --sort", "WHAT", "--sort {all:bytes,bytes:bytes,io:count,time:latency}", "all, io, bytes or time"},
+    {"io-sort", "-s --sort", "WHAT", "--sort {all:bytes,bytes:bytes,io:requests,time:latency}",
+     "all, io, bytes or time"},
     {"which", "-w --which", "WHAT", "--of {on-device:latency,after-rq-alloc:queued}", "on-device or after-rq-alloc"},
     {"pcts", "-p --pcts", "LIST", "!p50, p99 and the maximum are shown", ""},
     {"pids", "-P --pids", "", "--by pid,comm", "one for each process"},
@@ -134,7 +135,7 @@ constexpr Habit kHabits[] = {
     {"by-process", "-P --process", "", "--by pid,comm", "by process, not by call"},
     {"list-calls", "-l --list", "", "!--syscall takes the names of syscalls(2)", ""},
     {"T-top", "-T --top", "N", "--top {}", "at most so many rows"},
-    {"quiet-checks", "-v --verbose", "", "drop:--set", "quiet checks too, which refuse nothing"},
+    {"quiet-checks", "-v", "", "drop:--set", "quiet checks too, which refuse nothing"},
     {"extra", "-x --extra --extra-fields", "", "--columns +tid", "the thread too, beside column check"},
     {"no-stacks", "-K --kernel-stack -U --user-stack", "", "!its rows have no stack: waggle stackcount FUNCTION", ""},
     {"unique-flag", "--unique", "", "!--by pid,comm,capability counts, rather than repeats", ""},
@@ -200,13 +201,13 @@ constexpr Habit kHabits[] = {
     {"D-duration", "-D --duration", "TIME", "--duration {}", "stop after this time (bare numbers are seconds)"},
     {"per-process", "-P --perpid", "", "--by pid,comm", "stacks of each process by itself"},
     {"offset", "-s --offset", "", "!stacks are told apart by function", ""},
-    {"raw", "-v --verbose", "", "!frames without a symbol are shown as object+0x1f", ""},
+    {"raw", "-v", "", "!frames without a symbol are shown as object+0x1f", ""},
     {"tid-L", "-L --tid", "TID", "--where tid={}", "only this thread"},
     {"uid-long", "--uid", "USER", "!its rows have no user: -p PID, -n NAME", ""},
     {"c-cgroup", "-c --cgroup-path", "PATH", "--cgroup {}", "only this cgroup"},
     {"max-events", "-M --max-events", "N", "--count {}", "stop after so many"},
-    {"cpu-shown", "-C --print_cpu", "", "--columns +cpu", "the processor too"},
-    {"with-stack", "-K --kernel-stack -U --user-stack", "", "--columns +stack", "the stack of each call"},
+    {"cpu-shown", "-C --print_cpu", "", "", "the processor is shown"},
+    {"with-stack", "-K --kernel-stack -U --user-stack", "", "--set stacks=1", "the stack of each call"},
     {"self", "-S --include-self", "", "", "nothing is left out"},
     {"unix-time", "-u --unix-timestamp", "", "!--json has the date and time", ""},
     {"aggregate", "-A --aggregate", "", "!waggle funccount counts calls", ""},
@@ -523,10 +524,10 @@ constexpr Tool kTools[] = {
      .command = "watch func --view histogram --interval 0",
      .arguments = "func",
      .habits = "function p i d cg stamp us ms level regexp",
-     .examples = "waggle funclatency vfs_read             # until Ctrl-C\n"
-                 "waggle funclatency -i 1 -d 10 vfs_fsync # every second\n"
-                 "waggle funclatency -F 'vfs_*'           # one for each function\n"
-                 "waggle funclatency c:getaddrinfo        # of a program or library"},
+     .examples = "waggle funclatency vfs_read                   # until Ctrl-C\n"
+                 "waggle funclatency -i 1 -d 10 vfs_fsync_range # every second\n"
+                 "waggle funclatency -F 'vfs_*'                 # one for each function\n"
+                 "waggle funclatency c:getaddrinfo              # of a program or library"},
     {.name = "funcslower",
      .origin = "BCC",
      .summary = "calls of a function that took long",
@@ -535,7 +536,7 @@ constexpr Tool kTools[] = {
      .habits = "min-ms-opt min-us-opt p time arguments",
      .examples = "waggle funcslower vfs_read       # at least 1 ms\n"
                  "waggle funcslower -u 10 vfs_read # at least 10 us\n"
-                 "waggle funcslower -p 181 -m 5 vfs_fsync"},
+                 "waggle funcslower -p 181 -m 5 vfs_fsync_range"},
     {.name = "futexctn",
      .origin = "libbpf-tools",
      .summary = "waits for locks of programs, as a histogram",
@@ -559,7 +560,7 @@ constexpr Tool kTools[] = {
     {.name = "hardirqs",
      .origin = "BCC, libbpf-tools",
      .summary = "interrupts of devices: how many, how long they take",
-     .command = "watch hardirq --view top --sort latency --interval 0",
+     .command = "watch hardirq --view top --by irq,handler --sort latency --interval 0",
      .arguments = "interval count",
      .habits = "irq-count irq-dist stamp ns c-cpu",
      .examples = "waggle hardirqs         # until Ctrl-C\n"
@@ -594,7 +595,7 @@ constexpr Tool kTools[] = {
      .arguments = "ksnoop-verb call",
      .habits = "p",
      .examples = "waggle ksnoop trace do_sys_openat2\n"
-                 "waggle ksnoop stack vfs_fsync"},
+                 "waggle ksnoop stack vfs_fsync_range"},
     {.name = "kvmexit", .origin = "BCC", .reason = "waggle looks at hosts, not into what virtual machines do"},
     {.name = "llcstat",
      .origin = "BCC, libbpf-tools",
@@ -794,7 +795,7 @@ constexpr Tool kTools[] = {
     {.name = "softirqs",
      .origin = "BCC, libbpf-tools",
      .summary = "soft interrupts: how many, how long they take",
-     .command = "watch softirq --view top --sort latency --interval 0",
+     .command = "watch softirq --view top --by vector --sort latency --interval 0",
      .arguments = "interval count",
      .habits = "irq-count vector-dist stamp ns c-cpu",
      .examples = "waggle softirqs         # until Ctrl-C\n"
@@ -822,7 +823,7 @@ constexpr Tool kTools[] = {
      .command = "watch call --view stacks --interval 0",
      .arguments = "call",
      .habits = "i D-duration p c-cpu folded user-stacks kernel-stacks per-process stamp delimited offset regexp raw",
-     .examples = "waggle stackcount vfs_fsync       # until Ctrl-C\n"
+     .examples = "waggle stackcount vfs_fsync_range # until Ctrl-C\n"
                  "waggle stackcount -D 5 -f submit_bio > stacks.txt\n"
                  "waggle stackcount -p 181 c:malloc # of a program"},
     {.name = "statsnoop",
@@ -1017,7 +1018,7 @@ constexpr Tool kTools[] = {
                "msg-filter",
      .examples = "waggle trace do_sys_openat2        # each call\n"
                  "waggle trace -p 181 -M 10 vfs_read # ten of one process\n"
-                 "waggle trace -K vfs_fsync          # with stacks\n"
+                 "waggle trace -K vfs_fsync_range    # with stacks\n"
                  "waggle trace r::vfs_read           # what it returns"},
     {.name = "trace_bind",
      .origin = "Inspektor Gadget",

@@ -98,7 +98,7 @@ TEST_F(ToolsTest, LinesOfHabitStandForCommands) {
        "watch malloc:jemalloc --view stacks --pid 181 --set sample=10 --interval 5 --count 2"},
       {"stackcount -D 5 -P p::vfs_read", "watch call:vfs_read --view stacks --interval 0 --duration 5 --by pid,comm"},
       {"stackcount c:malloc", "watch user:c:malloc --view stacks --interval 0"},
-      {"trace -K -M 10 vfs_read", "watch call:vfs_read --view stream --columns +stack --count 10"},
+      {"trace -K -M 10 vfs_read", "watch call:vfs_read --view stream --set stacks=1 --count 10"},
       {"trace r::vfs_read", "watch func:vfs_read --view stream"},
       {"funccount /bin/bash:readline", "watch user:/bin/bash:readline --view top --by function --interval 0"},
       {"ksnoop stack vfs_fsync", "watch call:vfs_fsync --view stacks"},

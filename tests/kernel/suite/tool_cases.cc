@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -90,6 +91,169 @@ void exitsnoop_failed() {
   expect_equal(rows_where(seen.rows, "code", 7).size(), count, "rows of code 7");
   expect_equal(rows_where(seen.rows, "signal", 9).size(), count, "rows of signal 9");
   expect_equal(seen.rows.size(), 2 * count, "rows");
+}
+
+// A child that does its work once its process id is known to whoever asked for it.
+class Waiting {
+ public:
+  explicit Waiting(const std::function<int()> &work) {
+    int ends[2];
+    must(pipe2(ends, O_CLOEXEC), "pipe2");
+    pid_ = start_child([&] {
+      char word = 0;
+      close(ends[1]);
+      return read(ends[0], &word, 1) == 1 ? work() : 1;
+    });
+    close(ends[0]);
+    to_ = ends[1];
+  }
+  std::string pid() const { return std::to_string(pid_); }
+  void go() const { expect_equal(write(to_, "x", 1), ssize_t{1}, "write"); }
+  void end() const {
+    expect_equal(wait_for(pid_), 0, "status of the child");
+    close(to_);
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int to_ = -1;
+};
+
+void killsnoop() {
+  uint64_t count = scaled(200, 20);
+  constexpr pid_t kNobody = 0x3fffffff;
+  pid_t child = start_child([] {
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
+    while (true) pause();
+    return 0;
+  });
+  Watch watch({"killsnoop", "-T", std::to_string(child), "-s", "USR1"}, {"signal"});
+  Watch failed({"killsnoop", "-x", "-p", own_pid()}, {"signal"});
+  for (uint64_t i = 0; i < count; i++) {
+    must(kill(child, SIGUSR1), "kill");
+    must(kill(child, SIGUSR2), "kill");
+    expect(kill(kNobody, SIGUSR1) != 0 && errno == ESRCH, "nobody was killed");
+  }
+  Seen seen = watch.stop(), nobody = failed.stop();
+  kill(child, SIGKILL);
+  wait_for(child);
+  expect_equal(seen.rows.size(), count, "rows");
+  expect_equal(rows_where(rows_where(seen.rows, "signal", SIGUSR1), "target", child).size(), count, "rows of SIGUSR1");
+  expect_equal(nobody.rows.size(), count, "rows of attempts that failed");
+  expect_equal(rows_where(nobody.rows, "errno", ESRCH).size(), count, "rows of ESRCH");
+}
+
+// Grouped in the kernel, from rows of failed calls, and from those of one thread.
+void syscount() {
+  uint64_t count = scaled(2000, 200);
+  Watch all({"syscount", "-p", own_pid(), "-T", "0"}, {"syscall"});
+  Watch failed({"syscount", "-x", "-p", own_pid(), "--syscall", "getpriority"}, {"syscall"});
+  Watch thread({"syscount", "-t", own_pid(), "--syscall", "getpriority"}, {"syscall"});
+  for (uint64_t i = 0; i < count; i++) {
+    syscall(SYS_getpriority, PRIO_PROCESS, 0);
+    expect(syscall(SYS_getpriority, 99, 0) < 0, "a priority of nothing");
+  }
+  Seen seen_all = all.stop(), seen_failed = failed.stop(), seen_thread = thread.stop();
+  std::vector<Json> rows = rows_where(seen_all.rows, "syscall", "getpriority");
+  expect_equal(rows.size(), size_t{1}, "rows of the call");
+  expect_all(number(rows[0], "calls"), {0, 0, 0, seen_all.losses["syscall"].lost}, 2 * count, "calls");
+  expect_all(number(rows[0], "errors"), {0, 0, 0, seen_all.losses["syscall"].lost}, count, "errors");
+  expect_equal(seen_failed.rows.size(), size_t{1}, "rows of failed calls");
+  expect_all(number(seen_failed.rows[0], "count"), seen_failed.losses["syscall"], count, "failed calls");
+  expect_equal(seen_thread.rows.size(), size_t{1}, "rows of the thread");
+  expect_all(number(seen_thread.rows[0], "count"), seen_thread.losses["syscall"], 2 * count, "calls of the thread");
+}
+
+void capable() {
+  constexpr uint64_t kChecks = 7;
+  Waiting child([] {
+    for (uint64_t i = 0; i < kChecks; i++)
+      if (chroot(".") != 0) return 2;
+    return 0;
+  });
+  Watch watch({"capable", "-x", "-p", child.pid()}, {"capability"});
+  child.go();
+  child.end();
+  Seen seen = watch.stop();
+  std::vector<Json> rows = rows_where(seen.rows, "capability", "CAP_SYS_CHROOT");
+  expect_equal(rows.size(), kChecks, "checks");
+  expect_equal(std::to_string(number(rows[0], "tid")), child.pid(), "tid");
+}
+
+void mountsnoop() {
+  uint64_t count = scaled(50, 5);
+  std::string where = folder() + "/mounted";
+  mkdir(where.c_str(), 0755);
+  Watch watch({"mountsnoop", "-p", own_pid()}, {"mount"});
+  for (uint64_t i = 0; i < count; i++) {
+    must(mount("wg-suite", where.c_str(), "tmpfs", 0, ""), "mount");
+    must(umount2(where.c_str(), MNT_DETACH), "umount2");
+  }
+  Seen seen = watch.stop();
+  expect_equal(seen.rows.size(), 2 * count, "rows");
+  expect_equal(rows_where(rows_where(seen.rows, "call", "mount"), "source", "wg-suite").size(), count, "mounts");
+  expect_equal(rows_where(rows_where(seen.rows, "call", "umount2"), "target", where).size(), count, "unmounts");
+}
+
+void bindsnoop() {
+  enter_new_network();
+  uint64_t count = scaled(50, 5);
+  Watch watch({"bindsnoop", "-P", "7721", "-p", own_pid()}, {"bind"});
+  Watch failed({"bindsnoop", "-x", "-P", "7721,7799", "-p", own_pid()}, {"bind"});
+  for (uint64_t i = 0; i < count; i++) {
+    int fds[3];
+    for (int n = 0; n < 3; n++) {
+      fds[n] = must(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+      sockaddr_in at = {};
+      at.sin_family = AF_INET;
+      at.sin_port = htons(n == 2 ? 7722 : 7721);
+      inet_pton(AF_INET, "127.0.0.1", &at.sin_addr);
+      // The second one finds the port taken.
+      expect_equal(bind(fds[n], reinterpret_cast<sockaddr *>(&at), sizeof(at)) == 0, n != 1, "bind");
+    }
+    for (int fd : fds) close(fd);
+  }
+  Seen seen = watch.stop(), both = failed.stop();
+  expect_equal(rows_where(rows_where(seen.rows, "port", 7721), "errno", 0).size(), count, "binds of the port");
+  expect_equal(seen.rows.size(), count, "rows");
+  expect_equal(rows_where(both.rows, "errno", EADDRINUSE).size(), count, "binds that failed");
+  expect_equal(both.rows.size(), 2 * count, "rows with those that failed");
+}
+
+void gethostlatency() {
+  uint64_t count = scaled(50, 10);
+  Watch watch({"gethostlatency", "-p", own_pid()}, {"hostname"});
+  for (uint64_t i = 0; i < count; i++) {
+    addrinfo *found = nullptr;
+    expect_equal(getaddrinfo("127.0.0.9", nullptr, nullptr, &found), 0, "getaddrinfo");
+    freeaddrinfo(found);
+  }
+  Seen seen = watch.stop();
+  expect_all(seen.rows.size(), seen.losses["hostname"], count, "rows");
+  expect_equal(rows_where(seen.rows, "host", "127.0.0.9").size(), seen.rows.size(), "rows of the name");
+}
+
+// Half of what is taken is given back, and small blocks do not count.
+void memleak() {
+  constexpr uint64_t kKept = 64, kBytes = 5000;
+  Waiting child([] {
+    void *volatile block = nullptr;
+    for (uint64_t i = 0; i < kKept; i++) {
+      block = malloc(kBytes);
+      free(block);
+      block = malloc(100);
+      block = malloc(kBytes);
+    }
+    expect(block != nullptr, "no memory");
+    return 0;
+  });
+  Watch watch({"memleak", "-p", child.pid(), "-z", "4000", "--interval", "0"}, {"malloc"});
+  child.go();
+  child.end();
+  Seen seen = watch.stop();
+  expect_all(sum_of(seen.rows, "count"), seen.losses["malloc"], kKept, "blocks that are held");
+  expect_equal(sum_of(seen.rows, "bytes"), kKept * kBytes, "bytes that are held");
 }
 
 // --- files -----------------------------------------------------------------------
@@ -215,6 +379,36 @@ void filetop() {
   expect_equal(number(rows[0], "bytes"), count * 4096, "bytes");
 }
 
+// The same calls as each of them that took any time, as distributions, and by file.
+void fsslower_fsdist_fileslower() {
+  Mounted mounted("ext4", 32 << 20);
+  uint64_t count = scaled(100, 10);
+  std::string device = "device=" + mounted.device.name();
+  Watch each({"fsslower", "-t", "ext4", "-m", "0", "-p", own_pid(), "--where", device}, {"fs"});
+  Watch summed({"fsdist", "-t", "ext4", "-p", own_pid(), "--where", device}, {"fs"});
+  Watch files({"fileslower", "0", "-p", own_pid(), "--where", device}, {"file"});
+  use_file(mounted.where + "/file", count);
+  Seen fsslower = each.stop(), fsdist = summed.stop(), fileslower = files.stop();
+  must(umount(mounted.where.c_str()), "umount");
+  expect_equal(fsslower.rows.size(), 4 * count, "calls");
+  expect_equal(sum_of(fsdist.rows, "count"), 4 * count, "calls in distributions");
+  expect_equal(fileslower.rows.size(), 2 * count, "reads and writes");
+  expect_equal(rows_where(fileslower.rows, "op", "read").size(), count, "reads");
+}
+
+void cachestat() {
+  Mounted mounted("ext4", 32 << 20);
+  uint64_t count = scaled(200, 20);
+  Watch watch({"cachestat", "--by", "device", "--interval", "0", "-p", own_pid()}, {"cache"});
+  use_file(mounted.where + "/file", count);
+  Seen seen = watch.stop();
+  must(umount(mounted.where.c_str()), "umount");
+  std::vector<Json> rows = rows_where(seen.rows, "device", mounted.device.name());
+  expect_equal(rows.size(), size_t{1}, "rows of the disk");
+  expect_equal(number(rows[0], "hits"), count, "pages that were read again");
+  expect_equal(number(rows[0], "misses"), 0u, "pages that had to be brought in");
+}
+
 // --- disks -----------------------------------------------------------------------
 
 // Writes past the page cache, one after the other, to two disks.
@@ -281,6 +475,20 @@ void bitesize() {
   expect_equal(number(rows[0]["bytes_slots"], "4096"), count, "requests of 4 KiB");
   expect_equal(number(rows[0]["bytes_slots"], "8192"), 2 * count, "requests of 8 KiB");
   expect_equal(number(rows[0], "bytes_max"), 8192u, "largest");
+}
+
+void biotop() {
+  LoopDevice device(16 << 20);
+  uint64_t count = scaled(500, 50);
+  Watch watch({"biotop", "-p", own_pid(), "-s", "io", "--interval", "0"}, {"block"});
+  write_directly(device, count, 4096);
+  usleep(50'000);
+  Seen seen = watch.stop();
+  std::vector<Json> rows = writes_of(seen);
+  rows = rows_where(rows, "device", device.name());
+  expect_equal(rows.size(), size_t{1}, "rows of the disk");
+  expect_equal(number(rows[0], "pid"), static_cast<uint64_t>(getpid()), "pid");
+  expect_equal(number(rows[0], "bytes"), count * 4096, "bytes");
 }
 
 // --- connections -----------------------------------------------------------------
@@ -412,6 +620,29 @@ void tcpdrop_only_tcp() {
   expect(seen.losses["drop"].filtered >= count, "datagrams were not filtered");
 }
 
+void tcpaccept_tcpstates_tcptop() {
+  enter_new_network();
+  uint64_t count = scaled(100, 10);
+  int wanted = new_listener("127.77.1.9", 7711), other = new_listener("127.77.1.9", 7712);
+  Watch accepted({"tcpaccept", "-P", "7711,7799", "-4"}, {"tcp_accept"});
+  Watch changed({"tcpstates", "-L", "7711"}, {"tcp_state"});
+  Watch flows({"tcptop", "-4", "-p", own_pid(), "-r", "0", "--interval", "0"}, {"tcp_flow"});
+  for (uint64_t i = 0; i < count; i++) {
+    connect_and_send(wanted, "127.77.1.9", 7711, 5000);
+    connect_and_send(other, "127.77.1.9", 7712, 5000);
+  }
+  Seen tcpaccept = accepted.stop(), tcpstates = changed.stop(), tcptop = flows.stop();
+  expect_all(tcpaccept.rows.size(), {0, 0, 0, tcpaccept.losses["tcp_accept"].lost}, count, "accepts");
+  expect_equal(rows_where(tcpaccept.rows, "local_port", 7711).size(), tcpaccept.rows.size(), "accepts of the port");
+  // The end that accepts is closed last: it has come to these states in turn.
+  for (const char *state : {"SYN_RECV", "ESTABLISHED", "CLOSE_WAIT", "LAST_ACK", "CLOSE"})
+    expect_equal(rows_where(tcpstates.rows, "new_state", state).size(), count,
+                 std::string("sockets that came to ") + state);
+  expect_equal(rows_where(tcpstates.rows, "local_port", 7711).size(), tcpstates.rows.size(), "changes of the port");
+  expect_equal(sum_of(rows_where(tcptop.rows, "remote_port", 7711), "sent"), count * 5000, "bytes sent");
+  expect_equal(sum_of(rows_where(tcptop.rows, "local_port", 7711), "received"), count * 5000, "bytes received");
+}
+
 // --- CPUs and functions ------------------------------------------------------------
 
 void runqslower_threads() {
@@ -432,6 +663,31 @@ void runqslower_threads() {
   for (const Json &row : seen.rows) expect(number(row, "latency") >= 1000, "a wait of less than 1 us");
 }
 
+void runqlat() {
+  constexpr uint64_t kSleeps = 100;
+  Watch watch({"runqlat", "-P", "-p", own_pid()}, {"runq"});
+  for (uint64_t i = 0; i < kSleeps; i++) usleep(1000);
+  Seen seen = watch.stop();
+  expect(sum_of(seen.rows, "count") >= kSleeps, "fewer waits for a CPU than wake-ups");
+  expect_equal(rows_where(seen.rows, "pid", getpid()).size(), seen.rows.size(), "histograms of the process");
+}
+
+void offcputime() {
+  constexpr uint64_t kSleeps = 5;
+  Waiting child([] {
+    for (uint64_t i = 0; i < kSleeps; i++) usleep(50'000);
+    return 0;
+  });
+  Watch watch({"offcputime", "-K", "-m", "20000", "-p", child.pid()}, {"offcpu"});
+  child.go();
+  child.end();
+  Seen seen = watch.stop();
+  uint64_t sleeps = 0;
+  for (const Json &row : seen.rows)
+    if (row["frames"].dump().find("nanosleep") != std::string::npos) sleeps += number(row, "count");
+  expect_all(sleeps, {0, 0, 0, seen.losses["offcpu"].lost}, kSleeps, "sleeps by stack");
+}
+
 void profile_one() {
   pid_t spinner = start_child([] {
     set_name("wg-spin");
@@ -446,13 +702,15 @@ void profile_one() {
   for (const Json &row : seen.rows) expect_equal(text(row, "comm"), "wg-spin", "comm");
 }
 
+#if defined(__x86_64__)
+constexpr const char *kGetpriority = "__x64_sys_getpriority";
+#else
+constexpr const char *kGetpriority = "__arm64_sys_getpriority";
+#endif
+
 void funccount() {
   uint64_t count = scaled(5000, 500);
-#if defined(__x86_64__)
-  std::string function = "__x64_sys_getpriority";
-#else
-  std::string function = "__arm64_sys_getpriority";
-#endif
+  std::string function = kGetpriority;
   Watch watch({"funccount", function, "-p", own_pid()}, {"func"});
   for (uint64_t i = 0; i < count; i++) syscall(SYS_getpriority, PRIO_PROCESS, 0);
   Seen seen = watch.stop();
@@ -462,6 +720,23 @@ void funccount() {
   expect_equal(ran.status, 0, "status: " + ran.err);
 }
 
+void funclatency_stackcount_trace() {
+  uint64_t count = scaled(1000, 100);
+  std::string function = kGetpriority;
+  Watch latency({"funclatency", "-p", own_pid(), function}, {"func"});
+  Watch stacks({"stackcount", "-K", "-p", own_pid(), function}, {"call"});
+  Watch each({"trace", "-p", own_pid(), "p::" + function}, {"call"});
+  for (uint64_t i = 0; i < count; i++) syscall(SYS_getpriority, PRIO_PROCESS, 0);
+  Seen funclatency = latency.stop(), stackcount = stacks.stop(), trace = each.stop();
+  expect_equal(funclatency.rows.size(), size_t{1}, "histograms");
+  expect_all(number(funclatency.rows[0], "count"), funclatency.losses["func"], count, "calls in the histogram");
+  expect_equal(stackcount.rows.size(), size_t{1}, "stacks");
+  expect_all(number(stackcount.rows[0], "count"), stackcount.losses["call"], count, "calls by stack");
+  expect(stackcount.rows[0]["frames"].dump().find("sys_getpriority") != std::string::npos, "the function's frame");
+  expect_all(trace.rows.size(), trace.losses["call"], count, "rows of calls");
+  expect_equal(rows_where(trace.rows, "tid", getpid()).size(), trace.rows.size(), "rows of the thread");
+}
+
 }  // namespace
 
 void add_tool_cases(std::vector<Case> &cases) {
@@ -469,6 +744,13 @@ void add_tool_cases(std::vector<Case> &cases) {
   cases.push_back({"tool: execsnoop -x", {}, [] { execsnoop(true); }});
   cases.push_back({"tool: execsnoop -n -l", {}, execsnoop_name});
   cases.push_back({"tool: exitsnoop -x", {}, exitsnoop_failed});
+  cases.push_back({"tool: killsnoop -T -s, -x -p", {}, killsnoop});
+  cases.push_back({"tool: syscount -p, -x, -t", {}, syscount});
+  cases.push_back({"tool: capable -x -p", {}, capable});
+  cases.push_back({"tool: mountsnoop -p", {}, mountsnoop});
+  cases.push_back({"tool: bindsnoop -P, -x", {}, bindsnoop});
+  cases.push_back({"tool: gethostlatency -p", {}, gethostlatency});
+  cases.push_back({"tool: memleak -p -z", {}, memleak});
   cases.push_back({"tool: opensnoop -x", {}, opensnoop_failed});
   cases.push_back({"tool: opensnoop -f -t -u", {}, opensnoop_flags});
   cases.push_back({"tool: --where of several", {}, where_any_of_them});
@@ -476,10 +758,14 @@ void add_tool_cases(std::vector<Case> &cases) {
   cases.push_back({"tool: xfsslower", {Need::kLoop, Need::kXfs}, [] { slower("xfs", 320 << 20); }});
   cases.push_back({"tool: ext4dist", {Need::kLoop, Need::kExt4}, [] { dist("ext4", 32 << 20); }});
   cases.push_back({"tool: xfsdist", {Need::kLoop, Need::kXfs}, [] { dist("xfs", 320 << 20); }});
+  cases.push_back({"tool: fsslower, fsdist, fileslower", {Need::kLoop, Need::kExt4}, fsslower_fsdist_fileslower});
+  cases.push_back({"tool: cachestat", {Need::kLoop, Need::kExt4}, cachestat});
   cases.push_back({"tool: filetop", {}, filetop});
   cases.push_back({"tool: biolatency -D -d", {Need::kLoop}, biolatency});
   cases.push_back({"tool: biosnoop -d -Q", {Need::kLoop}, biosnoop});
   cases.push_back({"tool: bitesize", {Need::kLoop}, bitesize});
+  cases.push_back({"tool: biotop -p -s", {Need::kLoop}, biotop});
+  cases.push_back({"tool: tcpaccept -P, tcpstates -L, tcptop -p", {}, tcpaccept_tcpstates_tcptop});
   cases.push_back({"tool: tcpconnect -P", {}, tcpconnect_port});
   cases.push_back({"tool: tcpconnlat", {}, tcpconnlat_slow});
   cases.push_back({"tool: tcplife -D -6", {}, tcplife_ports});
@@ -487,8 +773,11 @@ void add_tool_cases(std::vector<Case> &cases) {
   cases.push_back({"tool: tcpretrans -c", {Need::kNetem}, tcpretrans_flows, seconds(120)});
   cases.push_back({"tool: tcpdrop", {}, tcpdrop_only_tcp});
   cases.push_back({"tool: runqslower -t", {}, runqslower_threads});
+  cases.push_back({"tool: runqlat -P -p", {}, runqlat});
+  cases.push_back({"tool: offcputime -K -m -p", {}, offcputime});
   cases.push_back({"tool: profile", {}, profile_one});
   cases.push_back({"tool: funccount", {Need::kFunctions}, funccount});
+  cases.push_back({"tool: funclatency, stackcount, trace", {Need::kFunctions}, funclatency_stackcount_trace});
 }
 
 }  // namespace waggle::suite
