@@ -18,7 +18,7 @@ constexpr Habit kHabits[] = {
     {"t", "-t --timestamp", "", "", "rows begin with their time"},
     {"utc", "--utc", "", "!--json has times in UTC", ""},
     {"uid-shown", "-U --print-uid", "", "", "the user is shown"},
-    {"ms", "-m --milliseconds", "", "", "durations have their unit"},
+    {"ms", "-m --milliseconds --millisecond", "", "", "durations have their unit"},
     {"us", "-u --microseconds", "", "", "durations have their unit"},
     {"extension", "-e --extension", "", "", "average and maximum are shown"},
     {"noclear", "-C --noclear", "", "", "the screen is never cleared"},
@@ -32,7 +32,7 @@ constexpr Habit kHabits[] = {
     {"extended", "-e --extended_fields --extended-fields", "", "", "flags and mode are shown"},
     {"verbose-raw", "-v --verbose", "", "--verbose", "say which hooks are used"},
     {"csv", "-s --csv", "", "--csv", "comma-separated values"},
-    {"j-csv", "-j --csv", "", "--csv", "comma-separated values"},
+    {"j-csv", "-j -c --csv", "", "--csv", "comma-separated values"},
     {"c-csv", "-c --csv", "", "--csv", "comma-separated values"},
     {"j-json", "-j --json", "", "--json", "one JSON object a line"},
     {"folded", "-f --folded", "", "--stack folded", "one line a stack, for flame graphs"},
@@ -74,7 +74,6 @@ constexpr Habit kHabits[] = {
     {"disks", "-D --disks", "", "--by device", "one for each disk"},
     {"io-flags", "-F --flags --flag", "", "--by op --min 0", "one for each operation and its flags"},
     {"disk", "-d --disk", "DISK", "--where device={}", "only this disk"},
-    {"disk-only", "-d", "DISK", "--where device={}", "only this disk"},
     {"pattern", "-P --pattern", "", "", "whether it follows the last one is shown"},
     {"io-sort", "-s --sort", "WHAT", "--sort {all:bytes,bytes:bytes,io:requests,time:latency}",
      "all, io, bytes or time"},
@@ -215,6 +214,22 @@ constexpr Habit kHabits[] = {
     {"ksnoop-verb", "required", "trace|stack", "{trace:--view+stream,stack:--view+stacks}", ""},
     {"T-time", "-T --time", "", "", "rows begin with their time"},
     {"t-stamp", "-t --timestamp", "", "", "rows begin with their time"},
+    {"fixed-type", "-t --type", "FS", "!waggle fsslower -t FS and waggle fsdist -t FS are for any type", ""},
+    {"notime", "--notimestamp", "", "", "no time without -T"},
+    {"threaded", "-T --threaded --per-thread", "", "!its rows are of processes, not of threads", ""},
+    {"label", "--label", "TEXT", "!--json, and jq to add to each row", ""},
+    {"c-cpu-not", "-c --cpu", "CPU", "!counts are of all CPUs: waggle stackcount -c CPU", ""},
+    {"debug", "-D --debug", "", "!--verbose says which hooks are used", ""},
+    {"no-folded", "-f --folded", "", "!its rows have no stack: waggle stackcount -f FUNCTION", ""},
+    {"no-repair", "--wa-missing-free", "", "!frees count as the program makes them", ""},
+    {"source-port", "-s --source-port", "", "", "the local port is shown"},
+    {"maps-short", "-C -M", "FILE", "!--cgroup PATH, or --container ID", ""},
+    {"library", "-l --lib", "FILE", "probes usdt:{}", "USDT probes of a library or program"},
+    {"no-pid", "-p --pid", "PID", "!name the file that it runs: -l FILE", ""},
+    {"string-size", "-Z --string-size", "N", "!--set text=N shows what argument N points to", ""},
+    {"headers", "-I --include -s --sym_file_list", "FILE", "!types are those of the kernel's own BTF", ""},
+    {"comparison", "-B --bin_cmp", "", "!conditions are --where's", ""},
+    {"addresses", "-a --address", "", "!frames have names, or object+0x1f", ""},
 };
 
 constexpr Tool kTools[] = {
@@ -269,7 +284,7 @@ constexpr Tool kTools[] = {
      .summary = "how much of what disks do is sequential, how much random",
      .command = "watch block --by device,sequential --sort bytes --interval 1s",
      .arguments = "interval count",
-     .habits = "disk-only stamp",
+     .habits = "disk stamp",
      .examples = "waggle biopattern                      # a table a second\n"
                  "waggle biopattern -d sda 5 3           # one disk, three tables\n"
                  "waggle biopattern --by comm,sequential # who"},
@@ -298,7 +313,7 @@ constexpr Tool kTools[] = {
      .summary = "sizes of disk requests, by who made them",
      .command = "watch block --view histogram --of bytes --by comm --interval 0",
      .arguments = "interval count",
-     .habits = "comm disk-only stamp",
+     .habits = "comm disk stamp",
      .examples = "waggle bitesize                # until Ctrl-C\n"
                  "waggle bitesize 1 10           # ten times, a second each\n"
                  "waggle bitesize --by device,op"},
@@ -316,7 +331,7 @@ constexpr Tool kTools[] = {
      .summary = "how long btrfs calls take, by operation",
      .command = "watch fs --where filesystem=btrfs --view histogram --by op --interval 0",
      .arguments = "interval count",
-     .habits = "p stamp ms",
+     .habits = "p stamp ms fixed-type notime",
      .examples = "waggle btrfsdist          # until Ctrl-C\n"
                  "waggle btrfsdist 1 10     # ten times, a second each\n"
                  "waggle btrfsdist -p 181 5 # one process, every five seconds"},
@@ -325,7 +340,7 @@ constexpr Tool kTools[] = {
      .summary = "btrfs calls that took long: open, read, write, sync",
      .command = "watch fs --where filesystem=btrfs --min 10ms",
      .arguments = "min-ms",
-     .habits = "p j-csv min",
+     .habits = "p j-csv min fixed-type",
      .examples = "waggle btrfsslower          # calls that took at least 10 ms\n"
                  "waggle btrfsslower 1        # at least 1 ms\n"
                  "waggle btrfsslower 0 -p 181 # all calls of one process"},
@@ -350,7 +365,7 @@ constexpr Tool kTools[] = {
      .origin = "BCC, libbpf-tools",
      .summary = "checks of capabilities: which, for whom, the answer",
      .command = "watch capability --set audited=1",
-     .habits = "p cg quiet-checks extra no-stacks unique-flag unique maps",
+     .habits = "p cg quiet-checks extra no-stacks unique-flag unique maps storage",
      .examples = "waggle capable          # every check\n"
                  "waggle capable -p 181\n"
                  "waggle capable --failed # only what was refused\n"
@@ -395,7 +410,7 @@ constexpr Tool kTools[] = {
      .summary = "what is read and written below a directory",
      .command = "watch file --view top --by pid,comm,op --sort bytes --interval 1s",
      .arguments = "interval count",
-     .habits = "dirs rows p noclear",
+     .habits = "dirs rows p noclear file-sort",
      .examples = "waggle dirtop -d /var/log/                # a table a second\n"
                  "waggle dirtop -d /var/log/ --by path,op 5"},
     {.name = "drsnoop",
@@ -410,7 +425,7 @@ constexpr Tool kTools[] = {
      .origin = "BCC, libbpf-tools",
      .summary = "programs that start, with their arguments",
      .command = "watch exec --where errno=0",
-     .habits = "with-failed n u ppid line cg time uid-shown quote max-args",
+     .habits = "with-failed n u ppid line cg time uid-shown quote max-args maps",
      .examples = "waggle execsnoop                          # every program that starts\n"
                  "waggle execsnoop -x                       # failed attempts too\n"
                  "waggle execsnoop -n nginx                 # whose name has this in it\n"
@@ -419,7 +434,7 @@ constexpr Tool kTools[] = {
      .origin = "BCC, libbpf-tools",
      .summary = "processes that end: exit code or signal, age",
      .command = "watch exit",
-     .habits = "failed p cg t utc",
+     .habits = "failed p cg t utc threaded label",
      .examples = "waggle exitsnoop         # every process that ends\n"
                  "waggle exitsnoop -x      # only those that failed or were killed\n"
                  "waggle exitsnoop -p 181"},
@@ -428,7 +443,7 @@ constexpr Tool kTools[] = {
      .summary = "how long ext4 calls take, by operation",
      .command = "watch fs --where filesystem=ext4 --view histogram --by op --interval 0",
      .arguments = "interval count",
-     .habits = "p stamp ms",
+     .habits = "p stamp ms fixed-type notime",
      .examples = "waggle ext4dist          # until Ctrl-C\n"
                  "waggle ext4dist 1 10     # ten times, a second each\n"
                  "waggle ext4dist -p 181 5 # one process, every five seconds"},
@@ -437,7 +452,7 @@ constexpr Tool kTools[] = {
      .summary = "ext4 calls that took long: open, read, write, sync",
      .command = "watch fs --where filesystem=ext4 --min 10ms",
      .arguments = "min-ms",
-     .habits = "p j-csv min",
+     .habits = "p j-csv min fixed-type",
      .examples = "waggle ext4slower          # calls that took at least 10 ms\n"
                  "waggle ext4slower 1        # at least 1 ms\n"
                  "waggle ext4slower 0 -p 181 # all calls of one process"},
@@ -446,7 +461,7 @@ constexpr Tool kTools[] = {
      .summary = "f2fs calls that took long: open, read, write, sync",
      .command = "watch fs --where filesystem=f2fs --min 10ms",
      .arguments = "min-ms",
-     .habits = "p j-csv min",
+     .habits = "p j-csv min fixed-type",
      .examples = "waggle f2fsslower          # calls that took at least 10 ms\n"
                  "waggle f2fsslower 1        # at least 1 ms\n"
                  "waggle f2fsslower 0 -p 181 # all calls of one process"},
@@ -510,7 +525,7 @@ constexpr Tool kTools[] = {
      .summary = "how often functions are called",
      .command = "watch func --view top --by function --interval 0",
      .arguments = "func",
-     .habits = "p i d stamp regexp",
+     .habits = "p i d stamp regexp c-cpu-not debug",
      .examples = "waggle funccount vfs_read        # until Ctrl-C\n"
                  "waggle funccount 'vfs_*' -d 5    # a pattern, for five seconds\n"
                  "waggle funccount -i 1 -p 181 'tcp_*'\n"
@@ -523,7 +538,7 @@ constexpr Tool kTools[] = {
      .summary = "how long a function takes",
      .command = "watch func --view histogram --interval 0",
      .arguments = "func",
-     .habits = "function p i d cg stamp us ms level regexp",
+     .habits = "function p i d cg stamp us ms level regexp debug",
      .examples = "waggle funclatency vfs_read                   # until Ctrl-C\n"
                  "waggle funclatency -i 1 -d 10 vfs_fsync_range # every second\n"
                  "waggle funclatency -F 'vfs_*'                 # one for each function\n"
@@ -533,7 +548,7 @@ constexpr Tool kTools[] = {
      .summary = "calls of a function that took long",
      .command = "watch func --view stream --min 1ms",
      .arguments = "func",
-     .habits = "min-ms-opt min-us-opt p time arguments",
+     .habits = "min-ms-opt min-us-opt p time arguments no-stacks no-folded",
      .examples = "waggle funcslower vfs_read       # at least 1 ms\n"
                  "waggle funcslower -u 10 vfs_read # at least 10 us\n"
                  "waggle funcslower -p 181 -m 5 vfs_fsync_range"},
@@ -611,7 +626,7 @@ constexpr Tool kTools[] = {
      .summary = "memory of programs that is taken and not given back, by stack",
      .command = "watch malloc --view stacks --interval 5s",
      .arguments = "interval count",
-     .habits = "p T-top sample min-size allocator combined no-allocs no-older no-command no-max-size percpu",
+     .habits = "p T-top sample min-size allocator combined no-allocs no-older no-command no-max-size percpu no-repair",
      .examples = "waggle memleak -p 181       # every five seconds\n"
                  "waggle memleak -p 181 10 3  # three times, ten seconds each\n"
                  "waggle memleak -p 181 -s 10 # one allocation in ten, cheaper"},
@@ -632,7 +647,7 @@ constexpr Tool kTools[] = {
      .summary = "how long NFS calls take, by operation",
      .command = "watch fs --where filesystem=nfs --view histogram --by op --interval 0",
      .arguments = "interval count",
-     .habits = "p stamp ms",
+     .habits = "p stamp ms fixed-type notime",
      .examples = "waggle nfsdist           # until Ctrl-C\n"
                  "waggle nfsdist 1 10      # ten times, a second each\n"
                  "waggle nfsdist -p 181 5  # one process, every five seconds"},
@@ -641,7 +656,7 @@ constexpr Tool kTools[] = {
      .summary = "NFS calls that took long: open, read, write, sync",
      .command = "watch fs --where filesystem=nfs --min 10ms",
      .arguments = "min-ms",
-     .habits = "p j-csv min",
+     .habits = "p j-csv min fixed-type",
      .examples = "waggle nfsslower          # calls that took at least 10 ms\n"
                  "waggle nfsslower 1        # at least 1 ms\n"
                  "waggle nfsslower 0 -p 181 # all calls of one process"},
@@ -875,7 +890,7 @@ constexpr Tool kTools[] = {
      .origin = "BCC, libbpf-tools",
      .summary = "TCP connections that this host opens",
      .command = "watch tcp_connect --view stream",
-     .habits = "p P-port 4 6 connect-count t lport-shown dns maps",
+     .habits = "p P-port 4 6 connect-count t lport-shown dns maps no-uid uid-of-pid source-port maps-short",
      .examples = "waggle tcpconnect           # every connect\n"
                  "waggle tcpconnect -P 80,443 # to these ports\n"
                  "waggle tcpconnect -c        # how many to each end\n"
@@ -923,7 +938,7 @@ constexpr Tool kTools[] = {
      .origin = "BCC, libbpf-tools",
      .summary = "round-trip times of TCP, as a histogram",
      .command = "watch tcp_rtt --view histogram --interval 0",
-     .habits = "i d byraddr rtt-raddr rtt-rport 4 6 stamp ms extension rtt-lport rtt-laddr byladdr",
+     .habits = "i d byraddr rtt-raddr rtt-rport 4 6 stamp ms extension rtt-lport rtt-laddr byladdr debug",
      .examples = "waggle tcprtt                      # until Ctrl-C\n"
                  "waggle tcprtt -i 1 -d 10           # ten times, a second each\n"
                  "waggle tcprtt -B                   # one for each address\n"
@@ -966,7 +981,7 @@ constexpr Tool kTools[] = {
      .origin = "BCC, libbpf-tools",
      .summary = "TCP connections that open, are accepted, and close",
      .command = "watch tcp_connect tcp_accept tcp_close",
-     .habits = "p 4 6 t no-uid uid-of-pid N-netns maps",
+     .habits = "p 4 6 t no-uid uid-of-pid N-netns maps maps-short",
      .examples = "waggle tcptracer # each as it happens\n"
                  "waggle tcptracer -p 181 -4"},
     {.name = "threadsnoop",
@@ -1007,6 +1022,7 @@ constexpr Tool kTools[] = {
      .summary = "tracepoints and functions that can be traced",
      .command = "list probes",
      .arguments = "probes",
+     .habits = "library no-pid",
      .examples = "waggle tplist 'tracepoint:sched:*'\n"
                  "waggle tplist 'tcp_*'"},
     {.name = "trace",
@@ -1015,7 +1031,7 @@ constexpr Tool kTools[] = {
      .command = "watch call --view stream",
      .arguments = "call",
      .habits = "p tid-L uid-long n max-events cpu-shown c-cgroup with-stack T-time t-stamp self unix-time aggregate "
-               "msg-filter",
+               "msg-filter pages string-size headers comparison addresses",
      .examples = "waggle trace do_sys_openat2        # each call\n"
                  "waggle trace -p 181 -M 10 vfs_read # ten of one process\n"
                  "waggle trace -K vfs_fsync_range    # with stacks\n"
@@ -1168,7 +1184,7 @@ constexpr Tool kTools[] = {
      .summary = "how long xfs calls take, by operation",
      .command = "watch fs --where filesystem=xfs --view histogram --by op --interval 0",
      .arguments = "interval count",
-     .habits = "p stamp ms",
+     .habits = "p stamp ms fixed-type notime",
      .examples = "waggle xfsdist           # until Ctrl-C\n"
                  "waggle xfsdist 1 10      # ten times, a second each\n"
                  "waggle xfsdist -p 181 5  # one process, every five seconds"},
@@ -1177,7 +1193,7 @@ constexpr Tool kTools[] = {
      .summary = "xfs calls that took long: open, read, write, sync",
      .command = "watch fs --where filesystem=xfs --min 10ms",
      .arguments = "min-ms",
-     .habits = "p j-csv min",
+     .habits = "p j-csv min fixed-type",
      .examples = "waggle xfsslower          # calls that took at least 10 ms\n"
                  "waggle xfsslower 1        # at least 1 ms\n"
                  "waggle xfsslower 0 -p 181 # all calls of one process"},
@@ -1186,7 +1202,7 @@ constexpr Tool kTools[] = {
      .summary = "how long ZFS calls take, by operation",
      .command = "watch fs --where filesystem=zfs --view histogram --by op --interval 0",
      .arguments = "interval count",
-     .habits = "p stamp ms",
+     .habits = "p stamp ms fixed-type notime",
      .examples = "waggle zfsdist           # until Ctrl-C\n"
                  "waggle zfsdist 1 10      # ten times, a second each\n"
                  "waggle zfsdist -p 181 5  # one process, every five seconds"},
@@ -1195,7 +1211,7 @@ constexpr Tool kTools[] = {
      .summary = "ZFS calls that took long: open, read, write, sync",
      .command = "watch fs --where filesystem=zfs --min 10ms",
      .arguments = "min-ms",
-     .habits = "p j-csv min",
+     .habits = "p j-csv min fixed-type",
      .examples = "waggle zfsslower          # calls that took at least 10 ms\n"
                  "waggle zfsslower 1        # at least 1 ms\n"
                  "waggle zfsslower 0 -p 181 # all calls of one process"},
