@@ -15,6 +15,7 @@ struct TestRow {
   int32_t fd = -1;
   uint32_t uid = 0;
   uint32_t flags = 0101;  // O_WRONLY|O_CREAT
+  int32_t code = -6;      // SI_TKILL
   uint64_t filesystem = 0xef53;
   uint8_t remote[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 1, 2, 3};
   uint16_t port = 443;
@@ -41,6 +42,7 @@ Schema test_schema() {
   add("fd", Kind::kFd, offsetof(TestRow, fd), 4, true);
   add("uid", Kind::kUid, offsetof(TestRow, uid), 4);
   add("flags", Kind::kOpenFlags, offsetof(TestRow, flags), 4);
+  add("code", Kind::kSignalCode, offsetof(TestRow, code), 4, true);
   add("filesystem", Kind::kFilesystem, offsetof(TestRow, filesystem), 8);
   add("remote", Kind::kIp, offsetof(TestRow, remote), 16);
   add("port", Kind::kPort, offsetof(TestRow, port), 2);
@@ -82,6 +84,9 @@ TEST(Where, HoldsOrNot) {
       {"flags&O_CREAT", true},
       {"flags&O_WRONLY", true},
       {"flags&O_TRUNC", false},
+      {"code=SI_TKILL", true},
+      {"code=SI_USER,tkill", true},
+      {"code=SI_USER", false},
       {"filesystem=ext4", true},
       {"filesystem=xfs,btrfs", false},
       {"remote=10.1.2.3", true},
