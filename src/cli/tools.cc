@@ -308,7 +308,7 @@ std::string flags_text(const Habit &habit) {
 }
 
 std::string option_line(std::string_view flags, std::string_view help) {
-  return fmt::format("  {:<24} {}\n", flags, help);
+  return fmt::format("  {:<24} {}{}\n", flags, flags.size() > 24 ? " " : "", help);
 }
 
 // Lines of at most 79 columns, all but the first a bit to the right.
@@ -376,7 +376,7 @@ std::string help_of(const Tool &tool) {
   std::vector<std::string_view> command = words_of(tool.command);
   text += "\n" + wrapped(fmt::format("Short for: waggle {}", tool.command));
   if (command[0] == "watch")
-    text += wrapped(fmt::format("Its options work too: waggle watch --help; its columns: waggle list columns {}",
+    text += wrapped(fmt::format("Its options work too: waggle watch --help; columns: waggle list columns {}",
                                 command[1].substr(0, command[1].find(':'))));
   else
     text += wrapped(fmt::format("Its options work too: waggle {} --help", command[0]));

@@ -135,7 +135,7 @@ constexpr Habit kHabits[] = {
     {"list-calls", "-l --list", "", "!--syscall takes the names of syscalls(2)", ""},
     {"T-top", "-T --top", "N", "--top {}", "at most so many rows"},
     {"quiet-checks", "-v", "", "drop:--set", "quiet checks too, which refuse nothing"},
-    {"extra", "-x --extra --extra-fields", "", "--columns +tid", "the thread too, beside column check"},
+    {"extra", "-x --extra --extra-fields", "", "--columns +tid", "the thread too"},
     {"no-stacks", "-K --kernel-stack -U --user-stack", "", "!its rows have no stack: waggle stackcount FUNCTION", ""},
     {"unique-flag", "--unique", "", "!--by pid,comm,capability counts, rather than repeats", ""},
     {"unique", "-u", "WHAT", "!--by pid,comm,capability counts, rather than repeats", ""},
