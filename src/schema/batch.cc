@@ -83,9 +83,15 @@ void Histogram::add(const Histogram &other) {
 }
 
 void Histogram::subtract(const Histogram &older) {
+  bool grew = most > older.most;
   count -= std::min(count, older.count);
   sum -= std::min(sum, older.sum);
   for (size_t i = 0; i < kSlots; i++) slots[i] -= std::min(slots[i], older.slots[i]);
+  if (grew) return;
+  size_t used = kSlots;
+  while (used > 0 && slots[used - 1] == 0) used--;
+  // The last slot has no end.
+  if (used < kSlots) most = std::min(most, used == 0 ? 0 : (uint64_t{1} << used) - 1);
 }
 
 double Histogram::quantile(double share) const {

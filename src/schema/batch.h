@@ -51,7 +51,9 @@ struct Histogram {
 
   void observe(uint64_t value);
   void add(const Histogram &other);
-  // Removes an older state of the same histogram; `most` stays.
+  // Removes an older state of the same histogram. Where `most` did not grow since,
+  // the largest of what is left is known to a power of two: `most` becomes the end
+  // of the last slot that is not empty.
   void subtract(const Histogram &older);
   // The value below which the share `quantile` (0 to 1) of the counts lie,
   // interpolated within its slot; 0 for an empty histogram.

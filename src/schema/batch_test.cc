@@ -107,6 +107,29 @@ TEST(Histogram, SubtractsAnOlderState) {
   EXPECT_EQ(newer.sum, 5000u);
   EXPECT_EQ(newer.slots[6], 0u);
   EXPECT_EQ(newer.slots[12], 1u);
+  EXPECT_EQ(newer.most, 5000u);
+}
+
+TEST(Histogram, SubtractingLeavesTheMostOfWhatIsLeft) {
+  constexpr uint64_t kBeyond = uint64_t{1} << 45;
+  struct Case {
+    std::vector<uint64_t> before, since;
+    uint64_t most;
+  };
+  const Case kCases[] = {
+      {{100}, {5000}, 5000},                                                         // the largest so far: exact
+      {{5000}, {100}, 127},                                                          // somewhere in [64, 128)
+      {{100}, {99}, 100},                                                            // never above what ever was
+      {{5000}, {}, 0},       {{5000}, {1}, 1}, {{kBeyond}, {kBeyond - 1}, kBeyond},  // both in the slot without an end
+  };
+  for (const Case &c : kCases) {
+    Histogram older, newer;
+    for (uint64_t value : c.before) older.observe(value), newer.observe(value);
+    for (uint64_t value : c.since) newer.observe(value);
+    newer.subtract(older);
+    EXPECT_EQ(newer.most, c.most);
+    EXPECT_EQ(newer.count, c.since.size());
+  }
 }
 
 TEST(Kind, EveryTypedefHasOneKind) {

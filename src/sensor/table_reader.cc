@@ -1,5 +1,6 @@
 #include "sensor/table_reader.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -60,6 +61,9 @@ Result<void> TableReader::read_changes(Batch &changes) {
   TRY(sensor_->read_table(now));
   size_t capacity = sensor_->table_capacity();
   bool nearly_full = now.rows() > capacity / 4 * 3;
+  // What a gauge holds rests for as long as it is held: a row of it is never done.
+  bool is_held =
+      std::any_of(schema.columns.begin(), schema.columns.end(), [](const Column &column) { return column.is_gauge; });
   size_t key_bytes = sensor_->table_key_bytes();
   std::vector<std::vector<std::byte>> idle_keys;
   for (size_t i = 0; i < now.rows(); i++) {
@@ -73,7 +77,7 @@ Result<void> TableReader::read_changes(Batch &changes) {
     if (!rests) change.assign(row.begin(), row.end());
     bool changed = !rests && (known == last_.end() || subtract_row(schema, change, known->second));
     if (!changed) {
-      if (nearly_full) idle_keys.emplace_back(row.begin(), row.begin() + static_cast<ptrdiff_t>(key_bytes));
+      if (nearly_full && !is_held) idle_keys.emplace_back(row.begin(), row.begin() + static_cast<ptrdiff_t>(key_bytes));
       continue;
     }
     std::span<std::byte> out = changes.add_owned(change.size());

@@ -3,7 +3,8 @@
 // The kernel's rows only grow, because a row that is deleted while a program
 // holds it may be given to another key under its hands. So the reader keeps the
 // last snapshot and subtracts; rows that did not change are left out, and are
-// dropped from the kernel's table only when it is nearly full.
+// dropped from the kernel's table only when it is nearly full, and never where the
+// table has gauges: the same value then means that it is still held.
 // Threads: one at a time.
 #pragma once
 

@@ -1,6 +1,7 @@
 #include "view/aggregate.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/quantity.h"
 
@@ -21,7 +22,8 @@ void append_measured(std::string &out, const Measure &measure, uint64_t value) {
     append_count(out, value);
 }
 
-Aggregate::Aggregate(const Schema &schema, std::vector<Field> by, std::string_view of) : by_(std::move(by)) {
+Aggregate::Aggregate(const Schema &schema, std::vector<Field> by, std::string_view of)
+    : by_(std::move(by)), key_bytes_(schema.key_bytes) {
   auto grouped = [&](const Column &column) {
     return std::any_of(by_.begin(), by_.end(), [&](const Field &field) { return field.column == &column; });
   };
@@ -47,6 +49,8 @@ Aggregate::Aggregate(const Schema &schema, std::vector<Field> by, std::string_vi
     bool is_count = i == 0 && !counted;
     slots_.push_back(!is_count && measures_[i].is_distribution() ? distributions_++ : sums_++);
   }
+  has_gauges_ = schema.shape == Shape::kTable &&
+                std::any_of(measures_.begin(), measures_.end(), [](const Measure &each) { return each.is_gauge(); });
   // A histogram counts its own rows; the measure "count" then reads its count.
   if (!counted && measures_[0].column != nullptr) counts_from_ = measures_[0].column;
   if (!counted) measures_[0].column = nullptr;
@@ -58,12 +62,13 @@ void Aggregate::add(Row row, Renderer &renderer) {
     renderer.append_key(key, field, row);
     key += '\0';
   }
-  auto [it, is_new] = groups_.try_emplace(std::move(key));
+  auto [it, is_new] = groups_.try_emplace(key);
   Group &group = it->second;
   if (is_new) {
     for (const Field &field : by_) {
       renderer.append_text(group.labels.emplace_back(), field, row);
       renderer.append_json(group.json_labels.emplace_back(), field, row);
+      renderer.append_csv_value(group.csv_labels.emplace_back(), field, row);
     }
     group.sums.resize(sums_);
     group.distributions.resize(distributions_);
@@ -76,10 +81,44 @@ void Aggregate::add(Row row, Renderer &renderer) {
       group.distributions[slots_[i]].add(histogram(*measure.column, row));
     else if (measure.is_distribution())
       group.distributions[slots_[i]].observe(natural(*measure.column, row));
-    else if (measure.column->is_gauge)
-      group.sums[slots_[i]] = natural(*measure.column, row);
-    else
+    else if (!has_gauges_ || !measure.is_gauge())
       group.sums[slots_[i]] += natural(*measure.column, row);
+  }
+  if (has_gauges_) hold(row, key);
+}
+
+void Aggregate::hold(Row row, const std::string &group_key) {
+  std::string row_key(reinterpret_cast<const char *>(row.data()), std::min<size_t>(key_bytes_, row.size()));
+  auto [it, is_new] = held_.try_emplace(std::move(row_key), Held{group_key, std::vector<uint64_t>(measures_.size())});
+  Held &held = it->second;
+  // What a key leads to may have changed since, and the row's group with it.
+  auto before = groups_.find(held.group);
+  Group &group = groups_.at(group_key);
+  bool any = false;
+  for (size_t i = 0; i < measures_.size(); i++) {
+    if (!measures_[i].is_gauge()) continue;
+    if (before != groups_.end()) before->second.sums[slots_[i]] -= held.values[i];
+    held.values[i] = natural(*measures_[i].column, row);
+    group.sums[slots_[i]] += held.values[i];
+    any |= held.values[i] != 0;
+  }
+  held.group = group_key;
+  if (!any) held_.erase(it);
+}
+
+void Aggregate::clear() {
+  if (!has_gauges_) return groups_.clear();
+  for (auto it = groups_.begin(); it != groups_.end();) {
+    Group &group = it->second;
+    group.distributions.assign(distributions_, {});
+    bool holds = false;
+    for (size_t i = 0; i < measures_.size(); i++) {
+      if (measures_[i].is_gauge())
+        holds |= group.sums[slots_[i]] != 0;
+      else if (!measures_[i].is_distribution())
+        group.sums[slots_[i]] = 0;
+    }
+    it = holds ? std::next(it) : groups_.erase(it);
   }
 }
 

@@ -20,11 +20,13 @@ struct Measure {
   const Column *column = nullptr;  // null: the number of rows
   bool is_spread = false;          // an amount whose distribution is wanted rather than its sum
   bool is_distribution() const;
+  bool is_gauge() const { return column != nullptr && column->is_gauge && !is_distribution(); }
 };
 
 struct Group {
   std::vector<std::string> labels;       // as text, one for each field grouped by
   std::vector<std::string> json_labels;  // the same as JSON values
+  std::vector<std::string> csv_labels;   // the same as CSV has them, not yet quoted
   std::vector<uint64_t> sums;            // one for each measure that adds up
   std::vector<Histogram> distributions;  // one for each that does not
 };
@@ -38,7 +40,8 @@ class Aggregate {
   Aggregate(const Schema &schema, std::vector<Field> by, std::string_view of = {});
 
   void add(Row row, Renderer &renderer);
-  void clear() { groups_.clear(); }
+  // For the next interval. What gauges of a table hold stays until their row says otherwise.
+  void clear();
 
   const std::vector<Field> &by() const { return by_; }
   const std::vector<Measure> &measures() const { return measures_; }
@@ -60,7 +63,18 @@ class Aggregate {
   std::vector<Measure> measures_;
   std::vector<size_t> slots_;
   size_t sums_ = 0, distributions_ = 0;
-  const Column *counts_from_ = nullptr;  // a histogram that counts the rows of a table
+  // What the gauges of a table's row were last, and in which group that is: rows
+  // that do not change are not told again.
+  struct Held {
+    std::string group;
+    std::vector<uint64_t> values;  // one for each measure, 0 where it is no gauge
+  };
+  void hold(Row row, const std::string &group_key);
+
+  size_t key_bytes_;
+  bool has_gauges_ = false;
+  std::unordered_map<std::string, Held> held_;  // by the key of the table's row
+  const Column *counts_from_ = nullptr;         // a histogram that counts the rows of a table
   std::unordered_map<std::string, Group> groups_;
 };
 

@@ -124,4 +124,17 @@ std::string slots_json(const Histogram &histogram) {
   return json + "}";
 }
 
+void append_csv(std::string &out, std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
+    out += text;
+    return;
+  }
+  out += '"';
+  for (char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  out += '"';
+}
+
 }  // namespace waggle

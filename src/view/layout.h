@@ -37,6 +37,9 @@ std::string rfc3339_text(int64_t wall_ns);
 // {"1024":3,…}: the lower bound of each slot that is not empty, in ns, and its count.
 std::string slots_json(const Histogram &histogram);
 
+// A field of a CSV record (RFC 4180): in quotes where it must be.
+void append_csv(std::string &out, std::string_view text);
+
 namespace ansi {
 inline constexpr std::string_view kBold = "\x1b[1m", kDim = "\x1b[2m", kReset = "\x1b[0m";
 }

@@ -167,7 +167,15 @@ class StackView : public View {
     std::erase_if(frames, [&](const std::string &frame) {
       return frame.ends_with("_[k]") ? !options_.kernel_frames : !options_.user_frames;
     });
-    for (size_t i = frames.size(); i-- > 0;) put(std::move(frames[i]));
+    for (size_t i = frames.size(); i-- > 0;) {
+      // JSON has its own way to write what no terminal should see.
+      std::string frame;
+      if (options_.format == Format::kJson)
+        frame = std::move(frames[i]);
+      else
+        append_printable(frame, frames[i]);
+      put(std::move(frame));
+    }
     if (!text.empty()) text.pop_back();
     return text;
   }
@@ -248,6 +256,8 @@ Result<std::unique_ptr<View>> make_stack_view(const Schema &schema, const ViewOp
   if (stack == nullptr)
     return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' has no stacks", schema.name), {},
                 "waggle watch cpu      samples stacks");
+  if (options.format == Format::kCsv && !options.folded)
+    return fail(ErrorCode::kMisuse, "a CSV has no place for stacks", {}, "use --json, or --stack folded");
   std::vector<Field> labels;
   if (!options.by.empty())
     labels = TRY(parse_fields(schema, options.by, {}));

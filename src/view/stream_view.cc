@@ -22,19 +22,6 @@ struct Line {
   std::vector<std::string> json_keys;  // ready with punctuation
 };
 
-void append_csv(std::string &out, std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
-    out += text;
-    return;
-  }
-  out += '"';
-  for (char c : text) {
-    if (c == '"') out += '"';
-    out += c;
-  }
-  out += '"';
-}
-
 class StreamView : public View {
  public:
   StreamView(std::vector<Line> lines, const ViewOptions &options, Renderer &renderer, Output &output)

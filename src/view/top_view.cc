@@ -118,7 +118,11 @@ class TopView : public View {
         out += value;
       };
       put("when", when);
-      for (size_t i = 0; i < group->json_labels.size(); i++) put(aggregate_.by()[i].name, group->json_labels[i]);
+      for (size_t i = 0; i < aggregate_.by().size(); i++) {
+        std::string quoted;
+        if (csv) append_csv(quoted, group->csv_labels[i]);
+        put(aggregate_.by()[i].name, csv ? quoted : group->json_labels[i]);
+      }
       const std::vector<Measure> &measures = aggregate_.measures();
       for (size_t i = 0; i < measures.size(); i++) {
         size_t slot = aggregate_.slot(i);

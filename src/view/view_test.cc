@@ -4,7 +4,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstring>
+
+#include "view/aggregate.h"
 
 namespace waggle {
 namespace {
@@ -124,6 +127,70 @@ TEST(TopView, GroupsAndSorts) {
             "… and 1 more (--top 0 shows all)\n");
   options.sort = "size";
   EXPECT_EQ(written(make_top_view, options), "error: cannot sort by 'size'\n  fix: sort by one of: count, latency\n");
+}
+
+TEST(TopView, LabelsOfACsvAreQuotedWhereTheyMustBe) {
+  ViewOptions options;
+  options.by = "path,errno";
+  options.format = Format::kCsv;
+  std::string text = written(make_top_view, options);
+  EXPECT_TRUE(text.starts_with("when,path,errno,count,latency_avg,")) << text;
+  EXPECT_NE(text.find(",/a,0,2,"), std::string::npos) << text;
+  EXPECT_NE(text.find(",\"/b,\"\"c\"\"\",2,1,"), std::string::npos) << text;
+}
+
+struct HeldRow {
+  uint32_t pid, stack, unused[2];
+  uint64_t count, held;
+};
+
+Schema held_schema() {
+  auto column = [](const char *name, Kind kind, Role role, size_t offset, size_t size) {
+    Column made;
+    made.name = name;
+    made.kind = kind;
+    made.role = role;
+    made.offset = static_cast<uint32_t>(offset);
+    made.size = static_cast<uint32_t>(size);
+    return made;
+  };
+  Schema schema{"held", "", Shape::kTable, sizeof(HeldRow), 16, {}};
+  schema.columns = {column("pid", Kind::kPid, Role::kKey, offsetof(HeldRow, pid), 4),
+                    column("id", Kind::kNumber, Role::kKey, offsetof(HeldRow, stack), 4),
+                    column("count", Kind::kCount, Role::kValue, offsetof(HeldRow, count), 8),
+                    column("held", Kind::kBytes, Role::kValue, offsetof(HeldRow, held), 8)};
+  schema.columns[3].is_gauge = true;
+  return schema;
+}
+
+// Rows that do not change are not told again: what they hold is still held.
+TEST(Aggregate, GaugesStayFromIntervalToInterval) {
+  Schema schema = held_schema();
+  Host host;
+  Renderer renderer(host);
+  Aggregate aggregate(schema, *parse_fields(schema, "pid", {}));
+  auto add = [&](uint32_t pid, uint32_t id, uint64_t count, uint64_t held) {
+    HeldRow row = {pid, id, {}, count, held};
+    aggregate.add(std::as_bytes(std::span(&row, 1)), renderer);
+  };
+  // pid=count/held of each group, the largest holder first.
+  auto groups = [&] {
+    size_t held = *aggregate.find_measure("held"), count = *aggregate.find_measure("count");
+    std::string text;
+    for (const Group *group : aggregate.sorted_by(held, 0))
+      text += group->labels[0] + "=" + std::to_string(group->sums[aggregate.slot(count)]) + "/" +
+              std::to_string(group->sums[aggregate.slot(held)]) + " ";
+    aggregate.clear();
+    return text;
+  };
+  add(1, 1, 5, 100), add(1, 2, 1, 50), add(2, 1, 3, 30), add(3, 1, 2, 0);
+  EXPECT_EQ(groups(), "1=6/150 2=3/30 3=2/0 ");
+  EXPECT_EQ(groups(), "1=0/150 2=0/30 ");
+  add(1, 2, 1, 20), add(1, 2, 1, 10);  // a recording may tell a row twice in an interval
+  EXPECT_EQ(groups(), "1=2/110 2=0/30 ");
+  add(2, 1, 0, 0);
+  EXPECT_EQ(groups(), "1=0/110 2=0/0 ");
+  EXPECT_EQ(groups(), "1=0/110 ");
 }
 
 TEST(HistogramView, DrawsBars) {
