@@ -61,7 +61,7 @@ class Tags {
 
 struct TypeMeaning {
   Kind kind = Kind::kNumber;
-  bool is_signed = false;
+  bool is_signed = false, is_bool = false;
   uint32_t size = 0;
 };
 
@@ -76,6 +76,7 @@ TypeMeaning meaning_of(const btf *types, uint32_t type_id) {
   }
   if (btf_is_array(type)) meaning.kind = Kind::kText;
   if (btf_is_int(type)) meaning.is_signed = btf_int_encoding(type) & BTF_INT_SIGNED;
+  if (btf_is_int(type)) meaning.is_bool = btf_int_encoding(type) & BTF_INT_BOOL;
   if (kind) meaning.kind = *kind;
   return meaning;
 }
@@ -132,7 +133,10 @@ void read_parameters(Declaration &declaration, const Tags &tags, const char *sec
     Parameter parameter;
     parameter.name = name.substr(strlen("param_"));
     parameter.help = tags.find(info[i].type, -1, "doc:").value_or("");
-    parameter.kind = meaning_of(types, variable->type).kind;
+    TypeMeaning meaning = meaning_of(types, variable->type);
+    parameter.kind = meaning.kind;
+    parameter.is_signed = meaning.is_signed;
+    parameter.is_bool = meaning.is_bool;
     parameter.section = section_name;
     parameter.offset = info[i].offset;
     parameter.size = info[i].size;

@@ -24,6 +24,7 @@ struct Parameter {
   const char *section = kConstant;  // kLive: it can be changed while the sensor runs
   uint32_t offset = 0;              // in the section
   uint32_t size = 0;
+  bool is_signed = false, is_bool = false;
 };
 
 struct Hook {

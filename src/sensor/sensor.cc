@@ -41,7 +41,8 @@ using LinkPtr = std::unique_ptr<bpf_link, LinkDestroyer>;
 
 // An odd rate keeps the samples from marching in step with periodic work.
 constexpr uint64_t kDefaultHz = 99;
-constexpr size_t kCommBytes = 16;  // TASK_COMM_LEN
+constexpr std::string_view kFrequency = "hz";  // the parameter that sets another
+constexpr size_t kCommBytes = 16;              // TASK_COMM_LEN
 
 // libbpf explains itself through a callback. What it says while a thread loads a
 // sensor is kept, and becomes the `why` of the Error.
@@ -186,6 +187,40 @@ void set_conditions(const bpf_object *object, const char *name, const std::vecto
   memcpy(rodata.data() + *offset, conditions.data(), conditions.size() * sizeof(Condition));
 }
 
+tl::unexpected<Error> bad_value(const Parameter &parameter, const std::string &text, std::string why) {
+  return fail(ErrorCode::kInvalid, fmt::format("bad {} '{}'", parameter.name, text), std::move(why));
+}
+
+Result<uint64_t> parse_switch(const Parameter &parameter, const std::string &text) {
+  if (text == "1" || text == "true") return 1;
+  if (text == "0" || text == "false") return 0;
+  return bad_value(parameter, text, "it is 1 or 0, true or false");
+}
+
+// What a parameter's field cannot hold is refused rather than cut.
+Result<uint64_t> parse_number(const Parameter &parameter, const std::string &text) {
+  if (parameter.is_bool) return parse_switch(parameter, text);
+  uint64_t most = parameter.size >= sizeof(uint64_t) ? UINT64_MAX : (uint64_t{1} << parameter.size * 8) - 1;
+  if (parameter.kind == Kind::kDuration || parameter.kind == Kind::kBytes) {
+    uint64_t value = parameter.kind == Kind::kBytes ? TRY(parse_bytes(text)) : TRY(parse_duration_ns(text, 1'000'000));
+    if (value > most) return bad_value(parameter, text, "it is too large");
+    return value;
+  }
+  int64_t number = 0;
+  if (NumberOf number_of = named_numbers(parameter.kind))
+    number = static_cast<int64_t>(TRY(parse_named(parameter, text, number_of)));
+  else
+    number = TRY(parse_integer(text));
+  int64_t low = 0, high = INT64_MAX;
+  if (parameter.size < sizeof(int64_t)) high = static_cast<int64_t>(most);
+  if (parameter.is_signed) high = static_cast<int64_t>(most >> 1), low = -high - 1;
+  // A clock that never ticks samples nothing.
+  if (parameter.name == kFrequency) low = 1;
+  if (number < low || number > high)
+    return bad_value(parameter, text, fmt::format("it is a number from {} to {}", low, high));
+  return static_cast<uint64_t>(number);
+}
+
 // The value of a parameter as bytes of its field.
 Result<std::vector<std::byte>> parse_parameter(const Parameter &parameter, const std::string &text) {
   std::vector<std::byte> bytes(parameter.size);
@@ -196,15 +231,7 @@ Result<std::vector<std::byte>> parse_parameter(const Parameter &parameter, const
     memcpy(bytes.data(), text.data(), text.size());
     return bytes;
   }
-  uint64_t value = 0;
-  if (parameter.kind == Kind::kDuration)
-    value = TRY(parse_duration_ns(text, 1'000'000));
-  else if (parameter.kind == Kind::kBytes)
-    value = TRY(parse_bytes(text));
-  else if (NumberOf number_of = named_numbers(parameter.kind))
-    value = TRY(parse_named(parameter, text, number_of));
-  else
-    value = static_cast<uint64_t>(TRY(parse_integer(text)));
+  uint64_t value = TRY(parse_number(parameter, text));
   // Little-endian, as both x86-64 and arm64 run.
   memcpy(bytes.data(), &value, std::min(sizeof(value), bytes.size()));
   return bytes;
@@ -532,7 +559,7 @@ Result<void> Sensor::State::attach_program(bpf_program *program, const std::stri
     if (size_t slash = section.find('/'); slash != std::string::npos) {
       events = TRY(open_software_events(std::string_view(section).substr(slash + 1)));
     } else {
-      uint64_t hz = declaration.parameter("hz") != nullptr ? parameter_value("hz") : kDefaultHz;
+      uint64_t hz = declaration.parameter(kFrequency) != nullptr ? parameter_value(kFrequency) : kDefaultHz;
       events = TRY(open_cpu_clocks(hz));
     }
     for (Fd &event : events) {
