@@ -15,6 +15,7 @@
 #include "enrich/host_answers.h"
 #include "enrich/host_names.h"
 #include "enrich/process_table.h"
+#include "enrich/render.h"
 #include "kernel/cgroup.h"
 #include "symbol/kernel_symbols.h"
 #include "symbol/user_symbols.h"
@@ -208,7 +209,7 @@ void Host::append_of_process(std::string &out, Follow follow, uint32_t pid, uint
       append_printable(out, process->command->exe);
       return;
     case Follow::kCmdline:
-      out += command_line(process->command->argv);
+      append_command_line(out, process->command->argv);
       return;
     case Follow::kParent:
       out += std::to_string(process->ppid);

@@ -359,25 +359,4 @@ std::shared_ptr<const Placement> ProcessTable::placement_of_id(uint64_t cgroup_i
   return placement_of(cgroup_id != 0 && cgroups_ ? cgroups_->path_of(cgroup_id) : std::string_view());
 }
 
-std::string command_line(std::string_view argv) {
-  std::string line;
-  while (!argv.empty()) {
-    size_t end = argv.find('\0');
-    std::string_view argument = argv.substr(0, end);
-    argv = end == std::string_view::npos ? std::string_view() : argv.substr(end + 1);
-    if (!line.empty()) line += ' ';
-    bool plain = !argument.empty() && argument.find_first_not_of(
-                                          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                          "0123456789_-+=./:,@%^") == std::string_view::npos;
-    if (plain) {
-      line += argument;
-      continue;
-    }
-    line += '\'';
-    for (char c : argument) line.append(c == '\'' ? "'\\''" : std::string_view(&c, 1));
-    line += '\'';
-  }
-  return line;
-}
-
 }  // namespace waggle

@@ -151,7 +151,4 @@ class ProcessTable {
   size_t placements_sweep_at_;
 };
 
-// Arguments as one line that a shell would take back: quoted where needed.
-std::string command_line(std::string_view argv);
-
 }  // namespace waggle

@@ -2,10 +2,12 @@
 // kernel gives out, so that /proc has no part in it.
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/check.h"
 #include "enrich/process_table.h"
+#include "enrich/render.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace waggle;
@@ -32,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (!process) break;
         CHECK(process->pid == pid && process->start_ns <= when_ns && process->command && process->placement);
         CHECK(table.ancestors(*process).size() <= 64);
-        (void)command_line(process->command->argv);
+        std::string line;
+        append_command_line(line, process->command->argv);
         break;
       }
     }

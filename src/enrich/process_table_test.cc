@@ -52,7 +52,7 @@ TEST(ProcessTable, FollowsForkExecExit) {
   EXPECT_EQ(process->exit_ns, 100 * kMs);
   EXPECT_EQ(process->ppid, kShell);
   EXPECT_EQ(process->uid, 0u);
-  EXPECT_EQ(command_line(table.find(kShell)->command->argv), "sh -c 'x y'");
+  EXPECT_EQ(table.find(kShell)->command->argv, "sh\0-c\0x y\0"sv);
   EXPECT_EQ(table.find(kChild, 105 * kMs), process);  // the last breath comes late
   EXPECT_EQ(table.find(kChild, 49 * kMs), nullptr);
   EXPECT_EQ(table.alive(), 1u);
@@ -220,18 +220,6 @@ TEST(ProcessTable, JoinsWhatProcAndEventsSayOfOneProcess) {
   late.on_exec({.pid = child.pid(), .ppid = 1, .when_ns = start_ns + kSecond, .filename = "/x", .argv = "x\0"sv});
   EXPECT_EQ(late.find(child.pid(), start_ns + kMs)->command->exe, "/x");
   EXPECT_EQ(late.alive(), 1u);
-}
-
-TEST(CommandLine, QuotesForAShell) {
-  constexpr std::pair<std::string_view, std::string_view> kCases[] = {
-      {""sv, ""},
-      {"ls\0"sv, "ls"},
-      {"ls\0-l\0/tmp\0"sv, "ls -l /tmp"},
-      {"cut off"sv, "'cut off'"},
-      {"a\0\0b\0"sv, "a '' b"},
-      {"it's\0$x\0"sv, "'it'\\''s' '$x'"},
-  };
-  for (auto &[argv, line] : kCases) EXPECT_EQ(command_line(argv), line);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ void append_name(std::string &out, std::string_view name, int64_t number) {
   if (name.empty())
     out += fmt::format_int(number).c_str();
   else
-    out += name;
+    append_printable(out, name);
 }
 
 // Kinds whose numbers mean something else on the next kernel, or nothing to a
@@ -194,7 +194,7 @@ void Renderer::turn_clock(int64_t second) {
 
 void Renderer::append_text(std::string &out, const Field &field, Row row) {
   if (field.follow != Follow::kNothing)
-    append_followed(out, field, row);
+    append_followed_text(out, field, row);
   else if (field.column->kind == Kind::kStack)
     append_stack_text(out, field, row);
   else if (field.column->kind == Kind::kArguments)
@@ -315,7 +315,7 @@ void Renderer::append_name_of(std::string &out, const Column &column, Row row) {
   if (column.kind == Kind::kIp) return append_ip(out, ip(column, row));
   int64_t number = integer(column, row);
   if (const std::string *told = host_->told_name(column.kind, static_cast<uint64_t>(number))) {
-    out += *told;
+    append_printable(out, *told);
     return;
   }
   switch (column.kind) {
@@ -360,11 +360,9 @@ void Renderer::append_name_of(std::string &out, const Column &column, Row row) {
     case Kind::kFutexOp:
       return append_name(out, futex_op_name(number), number);
     case Kind::kDevice:
-      out += host_->device_name(static_cast<uint32_t>(number));
-      return;
+      return append_printable(out, host_->device_name(static_cast<uint32_t>(number)));
     case Kind::kKernelAddress:
-      out += host_->kernel_symbol(static_cast<uint64_t>(number), true);
-      return;
+      return append_printable(out, host_->kernel_symbol(static_cast<uint64_t>(number), true));
     case Kind::kSignalCode:
       return append_name(out, signal_code_name(number), number);
     case Kind::kSignalResult:
@@ -524,6 +522,13 @@ void Renderer::append_stack_json(std::string &out, const Field &field, Row row) 
   out += ",\"user\":";
   put(named.user);
   out += '}';
+}
+
+// Directories, cgroups and command lines are named by whoever made them.
+void Renderer::append_followed_text(std::string &out, const Field &field, Row row) {
+  std::string followed;
+  append_followed(followed, field, row);
+  append_printable(out, followed);
 }
 
 void Renderer::append_followed(std::string &out, const Field &field, Row row) {

@@ -73,6 +73,7 @@ class Renderer {
   void append_arguments_text(std::string &out, const Field &field, Row row);
   void append_arguments_json(std::string &out, const Field &field, Row row);
   void append_followed(std::string &out, const Field &field, Row row);
+  void append_followed_text(std::string &out, const Field &field, Row row);
   void append_wall_clock(std::string &out, uint64_t monotonic_ns);
   void append_rfc3339(std::string &out, uint64_t monotonic_ns);
   void turn_clock(int64_t second);

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory>
+
+#include "enrich/host_answers.h"
+#include "enrich/process_table.h"
 
 namespace waggle {
 namespace {
@@ -108,6 +112,9 @@ TEST(Render, ArgumentsAsAShellTakesThem) {
       {"\0"sv, "''", R"([""])"},
       {"\0\0"sv, "'' ''", R"(["",""])"},
       {"a\nb\0"sv, "'a\\x0ab'", R"(["a\nb"])"},
+      {"cut off"sv, "'cut off'", R"(["cut off"])"},
+      {"it's\0$x\0"sv, R"('it'\''s' '$x')", R"(["it's","$x"])"},
+      {"\x1b[2J\0"sv, "'\\x1b[2J'", R"(["\u001b[2J"])"},
   };
   Host host;
   Renderer renderer(host);
@@ -136,6 +143,7 @@ TEST(Render, DirectoryOfAPath) {
       {"dir//file/", "dir"},
       {"//x", "/"},
       {"", ""},
+      {"/a\x1b[2J/b", "/a\\x1b[2J"},
   };
   Host host;
   Renderer renderer(host);
@@ -146,6 +154,40 @@ TEST(Render, DirectoryOfAPath) {
     std::string people;
     renderer.append_text(people, field, std::as_bytes(std::span(c.path)));
     EXPECT_EQ(people, c.directory) << c.path;
+  }
+}
+
+// What a recording, or a process of anybody's, calls itself moves no cursor.
+TEST(Render, WhatAProcessLeadsToIsPrintable) {
+  HostAnswers answers;
+  answers.cgroup_paths[7] = "/a\x1b[2J";
+  answers.names[{Kind::kUid, 7}] = "u\x1b[2J";
+  Host host(answers);
+  Process process;
+  process.pid = 7;
+  process.start_ns = 1;
+  process.command = std::make_shared<const Command>(Command{"/bin/x", std::string("x\0\x1b[2J\0", 7)});
+  process.placement = std::make_shared<const Placement>(Placement{"/p\x1b[2J", {}});
+  host.add_process(std::move(process));
+  Renderer renderer(host);
+  struct Case {
+    Kind kind;
+    const char *field, *text;
+  };
+  constexpr Case kCases[] = {
+      {Kind::kPid, "c.cmdline", "x '\\x1b[2J'"},
+      {Kind::kPid, "c.cgroup", "/p\\x1b[2J"},
+      {Kind::kCgroup, "c.path", "/a\\x1b[2J"},
+      {Kind::kUid, "c", "u\\x1b[2J"},
+  };
+  for (const Case &c : kCases) {
+    Schema schema = schema_of(c.kind, 8);
+    Result<Field> field = parse_field(schema, c.field);
+    ASSERT_TRUE(field) << c.field;
+    uint64_t value = 7;
+    std::string text;
+    renderer.append_text(text, *field, std::as_bytes(std::span(&value, 1)));
+    EXPECT_EQ(text, c.text) << c.field;
   }
 }
 

@@ -16,6 +16,8 @@ namespace waggle {
 namespace {
 
 constexpr uint64_t kFirstBit = uint64_t{1} << 63;
+// REQ_OP_MASK of struct request's cmd_flags.
+constexpr uint64_t kBlockOpBits = 0xff;
 // Numbers with names are small; those of Ethernet protocols are the largest.
 constexpr int64_t kNamedMost = 0xffff;
 
@@ -65,20 +67,65 @@ std::string shown(Kind kind, int64_t number, Renderer &renderer) {
   return text;
 }
 
-// Names are found by showing numbers until one is so called: whatever kinds there
-// are, what can be read can be typed.
-std::optional<int64_t> number_named(Kind kind, std::string_view name, Renderer &renderer) {
+using NumberOf = std::optional<int64_t> (*)(std::string_view);
+// The tables that have numbers of that kind. They know names without their common
+// prefix, and negative numbers.
+NumberOf named_numbers(Kind kind) {
   switch (kind) {
     case Kind::kSignal:
-      return signal_number(name);
+      return signal_number;
     case Kind::kSignalCode:
-      return signal_code_number(name);
+      return signal_code_number;
     case Kind::kErrno:
-      return errno_number(name);
+      return errno_number;
     case Kind::kSyscall:
-      return syscall_number(name);
+      return syscall_number;
     case Kind::kFilesystem:
-      return filesystem_magic(name);
+      return filesystem_magic;
+    case Kind::kTcpState:
+      return tcp_state_number;
+    case Kind::kTcpCaState:
+      return tcp_ca_state_number;
+    case Kind::kDnsType:
+      return dns_type_number;
+    case Kind::kDnsRcode:
+      return dns_rcode_number;
+    case Kind::kIpProtocol:
+      return ip_protocol_number;
+    case Kind::kEtherType:
+      return ether_type_number;
+    case Kind::kCapability:
+      return capability_number;
+    case Kind::kPtraceRequest:
+      return ptrace_request_number;
+    case Kind::kBpfCommand:
+      return bpf_command_number;
+    case Kind::kBpfProgram:
+      return bpf_program_type_number;
+    case Kind::kBpfMap:
+      return bpf_map_type_number;
+    case Kind::kSoftirq:
+      return softirq_number;
+    case Kind::kFutexOp:
+      return futex_op_number;
+    case Kind::kBlockOp:
+      return block_op_number;
+    default:
+      return nullptr;
+  }
+}
+
+// What is in no table is found by showing numbers until one is so called: whatever kinds there
+// are, what can be read can be typed.
+std::optional<int64_t> number_named(Kind kind, std::string_view name, Renderer &renderer) {
+  if (NumberOf number_of = named_numbers(kind))
+    if (std::optional<int64_t> number = number_of(name)) return number;
+  switch (kind) {
+    case Kind::kSignal:
+    case Kind::kErrno:
+    case Kind::kSyscall:
+    case Kind::kFilesystem:
+      return std::nullopt;
     case Kind::kUid:
       if (std::optional<uint32_t> uid = renderer.host().uid_of(name)) return *uid;
       return std::nullopt;
@@ -212,6 +259,8 @@ Result<Condition> number_condition(const Column &column, const Parts &parts, std
       break;
     default:
       condition.low[0] = condition.high[0] = value;
+      // The name of an operation alone is that operation with any flags.
+      if (column.kind == Kind::kBlockOp && block_op_number(text)) condition.mask[0] = kBlockOpBits;
   }
   return condition;
 }

@@ -21,6 +21,10 @@ struct TestRow {
   uint16_t port = 443;
   uint8_t state = 1;
   uint8_t op = 1;
+  int16_t rcode = -1;
+  uint8_t capability = 21;
+  int32_t code = -6;
+  uint32_t request = 1 | 1 << 11;  // a synchronous write
   char comm[16] = "nginx";
   char argv[32] = "sh\0-c\0date";
 };
@@ -48,6 +52,10 @@ Schema test_schema() {
   add("port", Kind::kPort, offsetof(TestRow, port), 2);
   add("state", Kind::kTcpState, offsetof(TestRow, state), 1);
   add("op", Kind::kFileOp, offsetof(TestRow, op), 1);
+  add("rcode", Kind::kDnsRcode, offsetof(TestRow, rcode), 2, true);
+  add("capability", Kind::kCapability, offsetof(TestRow, capability), 1);
+  add("code", Kind::kSignalCode, offsetof(TestRow, code), 4, true);
+  add("request", Kind::kBlockOp, offsetof(TestRow, request), 4);
   add("comm", Kind::kComm, offsetof(TestRow, comm), 16);
   add("argv", Kind::kArgv, offsetof(TestRow, argv), 10);
   return schema;
@@ -112,6 +120,19 @@ TEST(Where, HoldsOrNot) {
       {"comm!~ngin", false},
       {"comm!=nginx", false},
       {"argv~-c date", true},
+      {"rcode=UNANSWERED", true},
+      {"rcode=-1", true},
+      {"rcode=NXDOMAIN", false},
+      {"code=SI_TKILL", true},
+      {"code=tkill", true},
+      {"code=SI_USER", false},
+      {"capability=sys_admin", true},
+      {"request=WRITE", true},
+      {"request=req_op_write", true},
+      {"request!=write", false},
+      {"request=READ,WRITE", true},
+      {"request=READ", false},
+      {"request=1", false},
   };
   Schema schema = test_schema();
   Host host;
