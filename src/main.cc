@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <system_error>
 
 #include "cli/leave.h"
 #include "cli/tools.h"
@@ -23,18 +24,23 @@ int parse_and_run(CLI::App &app, std::vector<std::string> words, const std::func
   } catch (const CLI::CallForHelp &) {
     std::vector<CLI::App *> verb = app.get_subcommands();
     fputs((verb.empty() ? app.help() : verb.front()->help("waggle")).c_str(), stdout);
-    return kDone;
+    return leave(kDone);
   } catch (const CLI::ParseError &error) {
     return report_misuse(error, app, first);
   }
-  return leave(chosen());
+  try {
+    return leave(chosen());
+  } catch (const std::system_error &error) {
+    // fmt throws where stdout takes no more.
+    return say_unwritten(error.code().value());
+  }
 }
 
 int run_tool(const Tool &tool, CLI::App &app, std::span<const std::string> words, const std::function<int()> &chosen) {
   for (const std::string &word : words) {
     if (word != "-h" && word != "--help" && word != "-?") continue;
     fputs(help_of(tool).c_str(), stdout);
-    return kDone;
+    return leave(kDone);
   }
   Result<std::vector<std::string>> expanded = expand_tool(tool, words, app);
   if (!expanded) return report(expanded.error());

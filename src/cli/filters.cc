@@ -22,7 +22,7 @@ Result<Fd> open_cgroup(const FilterArguments &arguments) {
 }  // namespace
 
 void add_filter_options(CLI::App &group, FilterArguments &arguments) {
-  group.add_option("-p,--pid", arguments.pid, "only this process")->type_name("PID");
+  group.add_option("-p,--pid", arguments.pid, "only this process")->type_name("PID")->check(positive());
   group.add_option("--comm", arguments.comm, "only tasks of this name")->type_name("NAME");
   group.add_option("--cgroup", arguments.cgroup, "only this cgroup and those below it")->type_name("PATH");
   group.add_option("--container", arguments.container, "only this container")->type_name("ID");

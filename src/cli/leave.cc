@@ -6,8 +6,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+
+#include "cli/verb.h"
 
 namespace waggle {
 namespace {
@@ -30,8 +34,28 @@ void note_attached() {
   attached = true;
 }
 
+namespace {
+
+// A pipe whose reader went away shows POLLERR.
+bool reader_is_gone() {
+  pollfd out = {STDOUT_FILENO, 0, 0};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+}  // namespace
+
+int say_unwritten(int error_number) {
+  if (error_number == EPIPE || reader_is_gone()) return kDone;
+  return report(
+      Error{ErrorCode::kFailed, "cannot write the output", error_number == 0 ? "" : strerror(error_number), {}});
+}
+
 int leave(int status) {
-  fflush(stdout);
+  // An earlier write may have failed, of which only the mark is left.
+  bool flushed = fflush(stdout) == 0;
+  int why = flushed ? 0 : errno;
+  if (!flushed || ferror(stdout) != 0)
+    if (int failed = say_unwritten(why); status == kDone) status = failed;
   fflush(stderr);
   if (!attached) return status;
   // The end of a session's leader (ssh -t host waggle top) hangs up on the child,

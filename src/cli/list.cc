@@ -29,7 +29,9 @@ std::string state_here(const Declaration &declaration) {
   Result<Sensor> sensor = Sensor::load(declaration.name, {});
   if (!sensor) return "cannot: " + (sensor.error().why.empty() ? sensor.error().what : sensor.error().why);
   if (sensor->lacks().empty()) return "runs";
-  return "runs without " + sensor->lacks().front();
+  std::string lacks;
+  for (const std::string &lack : sensor->lacks()) lacks += (lacks.empty() ? "" : "; ") + lack;
+  return "runs without " + lacks;
 }
 
 int list_sensors(const ListArguments &arguments) {

@@ -1,3 +1,6 @@
+// The table of verbs, and the command line that is made of it: help, and what is said
+// of a word or option that does not exist.
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,7 +44,7 @@ constexpr Verb kVerbs[] = {
      "waggle record -o slow.wgl block fs runq -d 1m\n"
      "ssh db1 waggle record -o - open -d 10s > open.wgl",
      configure_record},
-    {"replay", "a recording, through every view and filter, on any host",
+    {"replay", "a recording, through the views of watch, on any host",
      "waggle replay slow.wgl --sensor block    # as `waggle watch block` would have shown it\n"
      "waggle replay open.wgl --by pid.cmdline --failed",
      configure_replay},
@@ -162,6 +165,16 @@ void say(std::string_view line) {
 CLI::Validator not_negative() {
   return CLI::Validator(
       [](std::string &number) { return number.starts_with("-") ? fmt::format("'{}' is negative", number) : ""; }, "");
+}
+
+CLI::Validator positive() {
+  return CLI::Validator(
+      [](std::string &number) {
+        if (number.starts_with("-")) return fmt::format("'{}' is negative", number);
+        bool zero = !number.empty() && number.find_first_not_of('0') == std::string::npos;
+        return zero ? std::string("0 is none; leave the option out for all") : std::string();
+      },
+      "");
 }
 
 CLI::Validator not_empty() {

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <optional>
 
@@ -44,7 +46,7 @@ Result<std::vector<SensorRequest>> make_requests(const RecordArguments &argument
     SensorRequest request{text.substr(0, colon), common, true};
     if (colon != std::string::npos) request.options.target = text.substr(colon + 1);
     Declaration declaration = TRY(declaration_of(request.name));
-    if (!request.options.target.empty() && !declaration.needs_target())
+    if (!request.options.target.empty() && !declaration.takes_target())
       return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' traces no target", request.name), {},
                   fmt::format("waggle record {}", request.name));
     if (declaration.snapshot)
@@ -67,6 +69,13 @@ Result<std::vector<SensorRequest>> make_requests(const RecordArguments &argument
     requests.push_back(std::move(request));
   }
   return requests;
+}
+
+// Whether --set gives a switch another value than its "no".
+bool is_set(const SensorOptions &options, std::string_view parameter) {
+  return std::any_of(options.parameters.begin(), options.parameters.end(), [&](const auto &set) {
+    return set.first == parameter && set.second != "0" && set.second != "false";
+  });
 }
 
 recording::Origin origin_here() {
@@ -92,8 +101,10 @@ class Tape {
     for (Session::Member &member : session.members()) {
       if (member.sensor == nullptr) continue;
       bool asked = member.request.is_asked_for;
-      if (member.events != nullptr) events_[&member] = recorder_.add_stream(*member.events, asked);
-      if (member.table != nullptr) tables_[&member] = recorder_.add_stream(*member.sensor->declaration().table, asked);
+      const Declaration &declaration = member.sensor->declaration();
+      bool without_stacks = declaration.parameter("stacks") != nullptr && !is_set(member.request.options, "stacks");
+      if (member.events != nullptr) events_[&member] = recorder_.add_stream(*member.events, asked, without_stacks);
+      if (member.table != nullptr) tables_[&member] = recorder_.add_stream(*declaration.table, asked, without_stacks);
     }
   }
 
@@ -161,7 +172,8 @@ int record(const RecordArguments &arguments) {
   bool to_stdout = arguments.file == "-";
   if (to_stdout && isatty(STDOUT_FILENO) == 1)
     return report(Error{ErrorCode::kMisuse, "a recording is not for a terminal", "", "waggle record -o FILE …"});
-  Result<Fd> file = to_stdout ? Fd(STDOUT_FILENO) : open_file(arguments.file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  // What the file holds is kept until there is something to take its place.
+  Result<Fd> file = to_stdout ? Fd(STDOUT_FILENO) : open_file(arguments.file, O_WRONLY | O_CREAT, 0644);
   if (!file) return report(file.error());
 
   StopSignals signals;
@@ -179,6 +191,10 @@ int record(const RecordArguments &arguments) {
     for (const std::string &hook : member.sensor->hooks()) say(fmt::format("{}: {}", member.request.name, hook));
   }
   if (!any) return leave(kFailed);
+  // Pipes and devices have no length: EINVAL.
+  if (!to_stdout && ftruncate(file->get(), 0) != 0 && errno != EINVAL)
+    return leave(
+        report(Error{ErrorCode::kFailed, fmt::format("cannot write '{}'", arguments.file), strerror(errno), ""}));
 
   Host host;
   Result<Recorder> recorder = Recorder::begin(file->get(), host, origin_here());
@@ -206,7 +222,8 @@ int record(const RecordArguments &arguments) {
   session.stop();
   tape.drain();
   tape.tick();
-  if (!tape.failure()) tape.keep(tape.recorder().end());
+  // A recording that is full is whole.
+  if (!tape.failure() || tape.failure()->code == ErrorCode::kExhausted) tape.keep(tape.recorder().end());
   say_counts(session);
   if (tape.failure()) return leave(report(*tape.failure()));
   std::string bytes;
@@ -228,9 +245,10 @@ std::function<int()> configure_record(CLI::App &app) {
   app.add_option("-i,--interval", a.interval, "read tables, and write, this often (1s)")->type_name("TIME");
   app.add_flag("--without-processes", a.without_processes,
                "not what pid.* columns lead to, which is a row for each program started");
-  app.add_option("--ring", a.ring, "size of the ring buffer (8MiB), a power of two")->type_name("SIZE");
+  app.add_option("--ring", a.ring, "size of the ring buffer, a power of two such as 8MiB; else the sensor's own choice")
+      ->type_name("SIZE");
   app.add_flag("-v,--verbose", a.verbose, "say which hooks are used");
-  auto *filter = app.add_option_group("Filters, in the kernel");
+  auto *filter = app.add_option_group("Filters");
   add_filter_options(*filter, a);
   for (CLI::App *group : {&app, static_cast<CLI::App *>(filter)})
     for (CLI::Option *option : group->get_options())

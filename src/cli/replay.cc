@@ -165,7 +165,8 @@ Result<void> show_several(ReplayPlan &plan, const std::vector<Recorded> &sensors
 Result<void> show_one(ReplayPlan &plan, const Recorded &sensor, const ReplayArguments &arguments) {
   const Schema *events = schema_of(sensor.events), *table = schema_of(sensor.table);
   ViewWishes wishes = {!arguments.by.empty() || !arguments.sort.empty(), !arguments.columns.empty(),
-                       !arguments.stack.empty(), arguments.chooses_rows()};
+                       !arguments.stack.empty(), arguments.chooses_rows(),
+                       (sensor.events != nullptr ? sensor.events : sensor.table)->without_stacks};
   if (plan.view == ViewKind::kAuto) plan.view = natural_view(events, table, wishes);
   bool needs_rows =
       plan.view == ViewKind::kStream || (plan.view == ViewKind::kStacks && !stacks_in_table(events, table, wishes));
@@ -195,6 +196,9 @@ Result<ReplayPlan> make_plan(const ReplayArguments &arguments, Player &player) {
   if (!arguments.stack.empty() && arguments.stack != "folded")
     return fail(ErrorCode::kMisuse, fmt::format("no stack format '{}'", arguments.stack), {}, "--stack folded");
   plan.view = TRY(parse_view(arguments.view));
+  if (plan.view == ViewKind::kSnapshot)
+    return fail(ErrorCode::kMisuse, "a recording holds what happened, not what there was", {},
+                "use --view stream or top");
   if (!arguments.interval.empty()) {
     plan.interval_ns = TRY(parse_duration_ns(arguments.interval, 1'000'000'000));
     if (plan.interval_ns < 10'000'000)
@@ -317,6 +321,14 @@ void say_counts(const ReplayPlan &plan) {
   }
 }
 
+void say_origin(const recording::Origin &origin) {
+  // It may come from anywhere, and say anything.
+  std::string line;
+  append_printable(line,
+                   fmt::format("recorded on {} (Linux {}) by waggle {}", origin.host, origin.kernel, origin.waggle));
+  say(line);
+}
+
 int replay(const ReplayArguments &arguments) {
   bool from_stdin = arguments.file == "-";
   Result<Fd> file = from_stdin ? Fd(STDIN_FILENO) : open_file(arguments.file, O_RDONLY);
@@ -328,9 +340,7 @@ int replay(const ReplayArguments &arguments) {
   Result<std::unique_ptr<Player>> opened = Player::open(recording::source_of(file->get()));
   if (!opened) return report(of_file(opened.error()));
   Player &player = **opened;
-  if (arguments.verbose)
-    say(fmt::format("recorded on {} (Linux {}) by waggle {}", player.origin().host, player.origin().kernel,
-                    player.origin().waggle));
+  if (arguments.verbose) say_origin(player.origin());
   Result<ReplayPlan> plan = make_plan(arguments, player);
   if (!plan) return report(plan.error());
 
@@ -369,7 +379,7 @@ std::function<int()> configure_replay(CLI::App &app) {
   app.add_option("-s,--sensor", a.sensor, "of several sensors only this one")->type_name("SENSOR");
   app.add_flag("-v,--verbose", a.verbose, "say where it was recorded");
   auto *filter = app.add_option_group("Filters");
-  filter->add_option("-p,--pid", a.pid, "only this process")->type_name("PID");
+  filter->add_option("-p,--pid", a.pid, "only this process")->type_name("PID")->check(positive());
   filter->add_option("--comm", a.comm, "only tasks of this name")->type_name("NAME");
   filter->add_option("--container", a.container, "only this container")->type_name("ID");
   filter->add_option("--min", a.min, "only what took at least this long (10ms, 1.5s; bare numbers are ms)")

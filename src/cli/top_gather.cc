@@ -15,8 +15,8 @@ namespace waggle {
 namespace {
 
 // Rings of a few hundred KiB last for the 100 ms between two drains at ten thousand
-// rows a second, and count twice as resident memory, because they are mapped twice:
-// five of the sensors' own choice (8 MiB) would be 80 MiB.
+// rows a second. All of a ring counts as resident memory, and the screen runs many
+// sensors: the 4 MiB that `open` chooses for a stream into a file are too many here.
 constexpr size_t kRingBytes = 256 << 10, kOpenRingBytes = 512 << 10, kExecRingBytes = 1 << 20;
 // Of each CPU: enough to see a hundredth of a second in an interval of one second,
 // at half the cost of the sensor's own choice.

@@ -41,6 +41,7 @@ void say(std::string_view line);
 
 // For numbers: CLI11 reads -1 as the largest one there is.
 CLI::Validator not_negative();
+CLI::Validator positive();
 // For texts: an empty one is an error.
 CLI::Validator not_empty();
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "agent/session.h"
 #include "base/quantity.h"
@@ -46,7 +48,8 @@ struct WatchArguments : FilterArguments {
 // As they were meant.
 struct WatchPlan {
   std::vector<SensorRequest> requests;
-  std::vector<std::vector<TextCondition>> texts;  // of --where, for each request
+  // Of --where, for each request: what is tested when rows, and keys of the table, are read.
+  std::vector<std::vector<TextCondition>> row_texts, key_texts;
   ViewKind view = ViewKind::kAuto;
   ViewOptions view_options;
   std::optional<std::chrono::nanoseconds> interval, duration;
@@ -55,11 +58,21 @@ struct WatchPlan {
   uint64_t min_ns = 0;  // of the slowest
   bool cost = false, verbose = false;
   bool knows_processes = false;
+  bool watches_all = false;  // no filter at all: a process sensor that is watched tells of every process
   bool snapshot = false;
   Fd cgroup;
 };
 
 constexpr std::chrono::milliseconds kStackLook{500};
+
+constexpr const char *kProcessSensors[] = {"fork", "exec", "exit"};
+
+// Whether a watched row says first what its process is: another run of the same
+// sensor tells it later. A fork told twice would be two processes.
+bool tells_first(const WatchPlan &plan, std::string_view sensor) {
+  if (!plan.knows_processes) return false;
+  return sensor == "exec" || sensor == "exit" || (sensor == "fork" && plan.watches_all);
+}
 
 // Slow or failed ones are single events, not what a table adds up.
 bool slow_rows(const WatchArguments &arguments) {
@@ -112,13 +125,14 @@ bool table_has(const Declaration &declaration, const WatchArguments &arguments) 
 // for processes.
 bool groups_by_process(const Declaration &declaration, const WatchArguments &arguments) {
   if (declaration.parameter("by_process") == nullptr) return false;
+  auto tells_processes = [](const Column *column) {
+    return column != nullptr && (column->kind == Kind::kPid || column->kind == Kind::kComm);
+  };
   for (const std::string &condition : arguments.where)
-    if (column_of_condition(condition).value_or("") == "pid") return true;
+    if (tells_processes(declaration.table->find(column_of_condition(condition).value_or("")))) return true;
   if (arguments.by.empty()) return false;
   Result<std::vector<Field>> by = parse_fields(*declaration.table, arguments.by, {});
-  return by && std::any_of(by->begin(), by->end(), [](const Field &field) {
-           return field.column->kind == Kind::kPid || field.column->kind == Kind::kComm;
-         });
+  return by && std::any_of(by->begin(), by->end(), [&](const Field &field) { return tells_processes(field.column); });
 }
 
 // The slowest events beside what is added up of all. Where rows are asked for they
@@ -159,7 +173,7 @@ bool shows_stacks(const Declaration &declaration, ViewKind view, const WatchArgu
   return view == ViewKind::kStacks || names_stack(arguments.columns) || names_stack(arguments.by);
 }
 
-// --where: numbers are tested by the sensor's programs, text when rows are read.
+// --where: numbers are tested by the sensor's programs, text when rows or the table are read.
 Result<void> add_conditions(WatchPlan &plan, SensorRequest &request, const Declaration &declaration,
                             const WatchArguments &arguments) {
   SensorOptions &options = request.options;
@@ -175,7 +189,8 @@ Result<void> add_conditions(WatchPlan &plan, SensorRequest &request, const Decla
   }
   options.row_conditions = std::move(rows.numbers);
   options.key_conditions = std::move(keys.numbers);
-  plan.texts.push_back(std::move(rows.texts));
+  plan.row_texts.push_back(std::move(rows.texts));
+  plan.key_texts.push_back(std::move(keys.texts));
   return {};
 }
 
@@ -192,10 +207,16 @@ bool follows_processes(const WatchArguments &arguments) {
   return arguments.columns.find("pid.") != std::string::npos || arguments.by.find("pid.") != std::string::npos;
 }
 
-// Processes come and go within milliseconds: only their own events tell what they were.
-void add_process_sensors(WatchPlan &plan) {
+// Processes come and go within milliseconds: only their own events tell what they
+// were. A process sensor that is watched whole is not run twice.
+void add_process_sensors(WatchPlan &plan, const WatchArguments &arguments) {
   plan.knows_processes = true;
-  for (const char *name : {"fork", "exec", "exit"}) {
+  plan.watches_all = !arguments.any() && arguments.settings.empty() && arguments.where.empty();
+  for (const char *name : kProcessSensors) {
+    bool is_watched = std::any_of(plan.requests.begin(), plan.requests.end(), [&](const SensorRequest &request) {
+      return request.name == name && request.options.want_events;
+    });
+    if (is_watched && plan.watches_all) continue;
     SensorRequest request{name, {}, false};
     request.options.want_table = false;
     plan.requests.push_back(std::move(request));
@@ -310,7 +331,7 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
                   "use --view top or histogram");
   }
   if (several) plan.view = ViewKind::kStream;
-  if (follows_processes(arguments)) add_process_sensors(plan);
+  if (follows_processes(arguments)) add_process_sensors(plan, arguments);
   return plan;
 }
 
@@ -337,8 +358,12 @@ std::chrono::nanoseconds interval_of(const WatchPlan &plan, const Output &output
   return kNever;
 }
 
-Result<void> read_tables(Session &session, View &view) {
-  for (Session::Member &member : session.members()) {
+// Keys of each member's table that --where turned away after they had been read.
+using HiddenKeys = std::vector<std::set<std::string>>;
+
+Result<void> read_tables(Session &session, const WatchPlan &plan, View &view, HiddenKeys &hidden) {
+  for (size_t index = 0; index < session.members().size(); index++) {
+    Session::Member &member = session.members()[index];
     if (member.sensor != nullptr && member.sensor->declaration().snapshot) {
       Batch all(*member.sensor->declaration().snapshot);
       TRY(member.sensor->read_snapshot(all));
@@ -347,7 +372,13 @@ Result<void> read_tables(Session &session, View &view) {
     if (member.table == nullptr) continue;
     Batch changes(*member.sensor->declaration().table);
     TRY(member.table->read_changes(changes));
-    for (size_t i = 0; i < changes.rows(); i++) view.add(changes.schema(), changes.row(i));
+    for (size_t i = 0; i < changes.rows(); i++) {
+      Row row = changes.row(i);
+      if (all_hold(plan.key_texts[index], row))
+        view.add(changes.schema(), row);
+      else
+        hidden[index].emplace(reinterpret_cast<const char *>(row.data()), changes.schema().key_bytes);
+    }
   }
   return {};
 }
@@ -370,7 +401,8 @@ void say_cost(const Session::Member &member, const Counts &counts, double second
 }
 
 // hidden: rows of each member that --where turned away after they had been read.
-void say_losses(Session &session, const WatchPlan &plan, double seconds, const std::vector<uint64_t> &hidden) {
+void say_losses(Session &session, const WatchPlan &plan, double seconds, const std::vector<uint64_t> &hidden,
+                const HiddenKeys &hidden_keys) {
   for (size_t i = 0; i < session.members().size(); i++) {
     const Session::Member &member = session.members()[i];
     if (member.sensor == nullptr || !member.request.is_asked_for) continue;
@@ -380,6 +412,9 @@ void say_losses(Session &session, const WatchPlan &plan, double seconds, const s
       counts.delivered -= hidden[i];
     }
     say(loss_line(member.request.name, counts));
+    // A group is many events, which the kernel has counted as delivered.
+    if (!hidden_keys[i].empty())
+      say(fmt::format("{}: --where turned away {} groups of its table", member.request.name, hidden_keys[i].size()));
     if (member.table != nullptr && member.events != nullptr)
       say(loss_line(member.request.name + " slowest", member.sensor->stream_counts()));
     if (plan.cost) say_cost(member, counts, seconds);
@@ -447,10 +482,13 @@ int watch(const WatchArguments &arguments) {
   auto end = plan.duration ? now + std::chrono::duration_cast<steady_clock::duration>(*plan.duration)
                            : steady_clock::time_point::max();
   std::vector<uint64_t> hidden(session.members().size());
+  HiddenKeys hidden_keys(session.members().size());
   auto show = [&](Session::Member &member, Row row) {
-    if (!member.request.is_asked_for) return host.observe(*member.events, row);
+    // What a process is from now on is known before its own row is shown.
+    if (!member.request.is_asked_for || tells_first(plan, member.request.name)) host.observe(*member.events, row);
+    if (!member.request.is_asked_for) return;
     auto index = static_cast<size_t>(&member - session.members().data());
-    if (!all_hold(plan.texts[index], row)) {
+    if (!all_hold(plan.row_texts[index], row)) {
       hidden[index]++;
       return;
     }
@@ -460,8 +498,11 @@ int watch(const WatchArguments &arguments) {
       view.add(*member.events, row);
   };
   auto enough = [&] { return output.closed() || (plan.count != 0 && view.rows_shown() >= plan.count); };
+  bool failed = false;
   auto read = [&] {
-    if (Result<void> done = read_tables(session, view); !done) fputs(done.error().text().c_str(), stderr);
+    Result<void> done = read_tables(session, plan, view, hidden_keys);
+    // Once is enough: what cannot be read now could not be read before.
+    if (!done && !std::exchange(failed, true)) fputs(done.error().text().c_str(), stderr);
   };
   auto tick = [&](bool last) {
     read();
@@ -469,7 +510,7 @@ int watch(const WatchArguments &arguments) {
     if (slowest) slowest->print(output, plan.view_options.format);
     set_threshold();
   };
-  bool failed = false, interrupted = false;
+  bool interrupted = false;
   while (!interrupted && !enough() && steady_clock::now() < end) {
     session.drain(show);
     set_threshold();
@@ -496,7 +537,7 @@ int watch(const WatchArguments &arguments) {
   session.drain(show);
   if (!enough() && !plan.snapshot) tick(true);
   output.flush();
-  say_losses(session, plan, watched.count(), hidden);
+  say_losses(session, plan, watched.count(), hidden, hidden_keys);
   if (!output.failure().empty()) {
     fputs(Error{ErrorCode::kFailed, "cannot write the output", output.failure(), ""}.text().c_str(), stderr);
     failed = true;
@@ -512,7 +553,7 @@ std::function<int()> configure_watch(CLI::App &app) {
   app.add_option("sensor", a.sensors, "sensors by name; SENSOR:TARGET for those that trace what you name")
       ->required()
       ->type_name("SENSOR...");
-  auto *filter = app.add_option_group("Filters, in the kernel");
+  auto *filter = app.add_option_group("Filters");
   add_filter_options(*filter, a);
   filter
       ->add_option("--where", a.where,
@@ -542,7 +583,10 @@ std::function<int()> configure_watch(CLI::App &app) {
   output->add_option("--stack", a.stack, "folded: one line a stack, for flame graphs")->type_name("FORMAT");
   output->add_option("--frames", a.frames, "user or kernel: only those frames of stacks")->type_name("WHICH");
   output->add_flag("--cost", a.cost, "what watching cost, at the end");
-  output->add_option("--ring", a.ring, "size of the ring buffer (8MiB), a power of two")->type_name("SIZE");
+  output
+      ->add_option("--ring", a.ring,
+                   "size of the ring buffer, a power of two such as 8MiB; else the sensor's own choice")
+      ->type_name("SIZE");
   output->add_flag("-v,--verbose", a.verbose, "say which hooks are used");
   // An empty value is a variable that was not set, not an option that was left out.
   for (CLI::App *group : {filter, view, output})

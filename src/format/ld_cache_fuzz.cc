@@ -1,3 +1,4 @@
+// The cache of the dynamic linker, of any bytes.
 #include <cstddef>
 #include <cstdint>
 

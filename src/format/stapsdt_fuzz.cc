@@ -1,3 +1,4 @@
+// Notes of USDT probes, and their arguments, of any bytes.
 #include <cstddef>
 #include <cstdint>
 #include <iterator>

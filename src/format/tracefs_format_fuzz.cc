@@ -1,3 +1,4 @@
+// Formats of tracepoints, as tracefs describes them, of any bytes.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

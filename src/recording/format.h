@@ -26,6 +26,11 @@ inline constexpr uint32_t kVersion = 1;
 // Of one block, before and after compression: what a reader must be ready to hold.
 inline constexpr size_t kBlockBytesMost = size_t{4} << 20;
 
+// Names, frames, paths and processes of one recording: what a reader must be ready
+// to hold, and a recorder must not go beyond. A profile of a large host over a day
+// has some 100,000.
+inline constexpr size_t kToldMost = 8 << 20;
+
 enum class Tag : uint8_t {
   kHost = 1,
   kStream,

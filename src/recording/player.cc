@@ -12,8 +12,6 @@ constexpr size_t kTextBytesMost = 4096;
 constexpr size_t kNameBytesMost = 128;
 constexpr size_t kStreamsMost = 1024, kColumnsMost = 512;
 constexpr uint32_t kRowBytesMost = 64 << 10;
-// A profile of a large host over a day has some 100,000 frames and processes.
-constexpr size_t kToldMost = 8 << 20;
 
 tl::unexpected<Error> impossible(std::string why) {
   return fail(ErrorCode::kInvalid, "the recording says what cannot be", std::move(why));
@@ -193,6 +191,11 @@ Result<void> Player::take_stream(FieldReader &fields) {
     if (schema.find(column.name) != nullptr) return impossible(fmt::format("column '{}' is there twice", column.name));
     schema.columns.push_back(std::move(column));
   }
+  // Older recordings end before these.
+  std::span<const std::byte> more = fields.rest();
+  auto is_set = [&](size_t i) { return i < more.size() && more[i] != std::byte{0}; };
+  for (size_t i = 0; i < schema.columns.size(); i++) schema.columns[i].is_aside = is_set(i);
+  stream->without_stacks = is_set(schema.columns.size());
   streams_.push_back(std::move(stream));
   return {};
 }

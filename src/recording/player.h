@@ -20,7 +20,8 @@
 namespace waggle::recording {
 
 struct PlayedStream {
-  bool is_asked_for = true;  // rather than recorded to know of processes
+  bool is_asked_for = true;     // rather than recorded to know of processes
+  bool without_stacks = false;  // the sensor can take them, and was not asked to
   Schema schema;
   StreamCounts counts;  // as far as the recording has been read
 };

@@ -38,8 +38,10 @@ class Recorder {
 
   // Declares a stream or a table, before its first row; the schema outlives the
   // Recorder. `is_asked_for`: rather than run to know of processes.
-  uint16_t add_stream(const Schema &schema, bool is_asked_for);
+  // `without_stacks`: its columns of stacks are empty, because nobody asked for them.
+  uint16_t add_stream(const Schema &schema, bool is_asked_for, bool without_stacks = false);
   // errors, of all below: Failed, when it cannot be written
+  //   Exhausted  there would be more names than a reader takes: all before is whole
 
   // The processes there are now. REQUIRES: host.know_processes()
   Result<void> add_processes();
@@ -67,6 +69,10 @@ class Recorder {
   void tell_frames(const Field &field, Row row);
   // Makes room for an item of so many bytes.
   Result<void> make_room(size_t bytes);
+  // The same, where names of one row or process follow.  errors: Exhausted
+  Result<void> make_room_for_names(size_t bytes);
+  // Writes what tells a name: one of at most kToldMost.
+  void tell(Tag tag, const FieldWriter &fields);
 
   BlockWriter blocks_;
   Host *host_;
@@ -76,6 +82,7 @@ class Recorder {
   std::set<std::pair<Kind, uint64_t>> names_;
   std::unordered_set<uint64_t> mounts_, kernel_frames_, cgroups_;
   std::set<std::tuple<uint32_t, uint64_t, bool>> user_frames_;
+  size_t told_ = 0;
   uint64_t clock_told_ns_ = 0;
 };
 

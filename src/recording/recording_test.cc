@@ -32,6 +32,7 @@ Schema open_schema() {
   schema.columns = {column("when", Kind::kTime, 0, 8), column("cgroup", Kind::kCgroup, 8, 8),
                     column("pid", Kind::kPid, 16, 4), column("uid", Kind::kUid, 20, 4),
                     column("comm", Kind::kComm, 24, 16)};
+  schema.columns[1].is_aside = true;
   return schema;
 }
 
@@ -60,7 +61,7 @@ std::string make_recording(bool with_end = true) {
   Host host;
   Recorder recorder = *Recorder::begin(file.get(), host, {"db1", "6.1.0", "0.1.0"});
   Schema schema = open_schema(), table = table_schema();
-  uint16_t open = recorder.add_stream(schema, true), block = recorder.add_stream(table, true);
+  uint16_t open = recorder.add_stream(schema, true, true), block = recorder.add_stream(table, true);
   EXPECT_TRUE(recorder.tick(1000).has_value());
   for (uint32_t i = 0; i < 100; i++) {
     ExecRow row = {2000 + i, 1, 42 + i, 0, "fuzzy"};
@@ -135,6 +136,8 @@ TEST(Recording, SchemasComeBackAsTheyWere) {
   EXPECT_EQ(player->origin().host, "db1");
   EXPECT_EQ(player->origin().kernel, "6.1.0");
   ASSERT_EQ(player->streams().size(), 2u);
+  EXPECT_TRUE(player->streams()[0]->without_stacks);
+  EXPECT_FALSE(player->streams()[1]->without_stacks);
   Schema was[] = {open_schema(), table_schema()};
   for (size_t i = 0; i < 2; i++) {
     const Schema &is = player->streams()[i]->schema;
@@ -149,6 +152,7 @@ TEST(Recording, SchemasComeBackAsTheyWere) {
       EXPECT_EQ(is.columns[j].role, was[i].columns[j].role);
       EXPECT_EQ(is.columns[j].offset, was[i].columns[j].offset);
       EXPECT_EQ(is.columns[j].size, was[i].columns[j].size);
+      EXPECT_EQ(is.columns[j].is_aside, was[i].columns[j].is_aside);
     }
   }
 }
