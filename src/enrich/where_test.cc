@@ -23,7 +23,6 @@ struct TestRow {
   uint8_t op = 1;
   int16_t rcode = -1;
   uint8_t capability = 21;
-  int32_t code = -6;
   uint32_t request = 1 | 1 << 11;  // a synchronous write
   char comm[16] = "nginx";
   char argv[32] = "sh\0-c\0date";
@@ -54,7 +53,6 @@ Schema test_schema() {
   add("op", Kind::kFileOp, offsetof(TestRow, op), 1);
   add("rcode", Kind::kDnsRcode, offsetof(TestRow, rcode), 2, true);
   add("capability", Kind::kCapability, offsetof(TestRow, capability), 1);
-  add("code", Kind::kSignalCode, offsetof(TestRow, code), 4, true);
   add("request", Kind::kBlockOp, offsetof(TestRow, request), 4);
   add("comm", Kind::kComm, offsetof(TestRow, comm), 16);
   add("argv", Kind::kArgv, offsetof(TestRow, argv), 10);
@@ -123,9 +121,6 @@ TEST(Where, HoldsOrNot) {
       {"rcode=UNANSWERED", true},
       {"rcode=-1", true},
       {"rcode=NXDOMAIN", false},
-      {"code=SI_TKILL", true},
-      {"code=tkill", true},
-      {"code=SI_USER", false},
       {"capability=sys_admin", true},
       {"request=WRITE", true},
       {"request=req_op_write", true},
