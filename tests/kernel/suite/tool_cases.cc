@@ -390,10 +390,12 @@ void fsslower_fsdist_fileslower() {
   use_file(mounted.where + "/file", count);
   Seen fsslower = each.stop(), fsdist = summed.stop(), fileslower = files.stop();
   must(umount(mounted.where.c_str()), "umount");
-  expect_equal(fsslower.rows.size(), 4 * count, "calls");
-  expect_equal(sum_of(fsdist.rows, "count"), 4 * count, "calls in distributions");
-  expect_equal(fileslower.rows.size(), 2 * count, "reads and writes");
-  expect_equal(rows_where(fileslower.rows, "op", "read").size(), count, "reads");
+  // Where programs are preempted a call of any file may be lost: exactly is then at most.
+  expect_all(fsslower.rows.size(), {0, 0, 0, fsslower.losses["fs"].lost}, 4 * count, "calls");
+  expect_all(sum_of(fsdist.rows, "count"), {0, 0, 0, fsdist.losses["fs"].lost}, 4 * count, "calls in distributions");
+  Losses lost{0, 0, 0, fileslower.losses["file"].lost};
+  expect_all(fileslower.rows.size(), lost, 2 * count, "reads and writes");
+  expect_all(rows_where(fileslower.rows, "op", "read").size(), lost, count, "reads");
 }
 
 void cachestat() {
@@ -723,16 +725,23 @@ void funccount() {
 void funclatency_stackcount_trace() {
   uint64_t count = scaled(1000, 100);
   std::string function = kGetpriority;
+  auto call = [&] {
+    for (uint64_t i = 0; i < count; i++) syscall(SYS_getpriority, PRIO_PROCESS, 0);
+  };
+  // By itself: on newer kernels the trampoline of fexit stands in stacks where the function would.
   Watch latency({"funclatency", "-p", own_pid(), function}, {"func"});
+  call();
+  Seen funclatency = latency.stop();
   Watch stacks({"stackcount", "-K", "-p", own_pid(), function}, {"call"});
   Watch each({"trace", "-p", own_pid(), "p::" + function}, {"call"});
-  for (uint64_t i = 0; i < count; i++) syscall(SYS_getpriority, PRIO_PROCESS, 0);
-  Seen funclatency = latency.stop(), stackcount = stacks.stop(), trace = each.stop();
+  call();
+  Seen stackcount = stacks.stop(), trace = each.stop();
   expect_equal(funclatency.rows.size(), size_t{1}, "histograms");
   expect_all(number(funclatency.rows[0], "count"), funclatency.losses["func"], count, "calls in the histogram");
   expect_equal(stackcount.rows.size(), size_t{1}, "stacks");
   expect_all(number(stackcount.rows[0], "count"), stackcount.losses["call"], count, "calls by stack");
-  expect(stackcount.rows[0]["frames"].dump().find("sys_getpriority") != std::string::npos, "the function's frame");
+  expect(stackcount.rows[0]["frames"].dump().find("sys_getpriority") != std::string::npos,
+         "no frame of the function: " + stackcount.rows[0].dump());
   expect_all(trace.rows.size(), trace.losses["call"], count, "rows of calls");
   expect_equal(rows_where(trace.rows, "tid", getpid()).size(), trace.rows.size(), "rows of the thread");
 }
