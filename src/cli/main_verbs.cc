@@ -88,6 +88,12 @@ class HelpFormatter : public CLI::Formatter {
     text += make_subcommands(app, mode);
     return text;
   }
+
+  // The usage line says already which words are needed, and how many there may be.
+  std::string make_option_opts(const CLI::Option *option) const override {
+    if (option->nonpositional()) return CLI::Formatter::make_option_opts(option);
+    return option->get_type_name().empty() ? std::string() : " " + option->get_type_name();
+  }
 };
 
 }  // namespace
@@ -106,6 +112,7 @@ void build_command_line(CLI::App &app, std::function<int()> &chosen) {
       "waggle watch exec                        # every program that starts\n"
       "waggle watch open --failed               # files that could not be opened, and why\n"
       "waggle biolatency 1 10                   # familiar tools by their names: waggle list tools\n"
+      "waggle biolatency --help                 # what such a tool stands for, and its options\n"
       "waggle doctor                            # what this kernel can do");
   app.formatter(formatter);
   app.require_subcommand(1);
@@ -141,6 +148,39 @@ std::string fix_of(const CLI::ParseError &error, const CLI::App &app, std::strin
   return near.empty() ? fmt::format("waggle {} --help", verb) : fmt::format("did you mean '{}'?", near);
 }
 
+// CLI11's words for a value that is none: "Could not convert: --pid = abc".
+std::string bad_value_text(std::string_view message) {
+  constexpr std::string_view kBegin = "Could not convert: ", kBetween = " = ";
+  size_t between = message.find(kBetween);
+  if (!message.starts_with(kBegin) || between == std::string_view::npos) return std::string(message);
+  std::string_view option = message.substr(kBegin.size(), between - kBegin.size());
+  return fmt::format("bad value '{}' of {}", message.substr(between + kBetween.size()), option);
+}
+
+// Of a verb that is a family ("list"): what it lacks, or what it has not.
+void explain_missing_word(Error &misuse, const CLI::App &app) {
+  std::vector<CLI::App *> used = app.get_subcommands();
+  if (used.empty() || used.front()->get_require_subcommand_min() == 0 || !used.front()->get_subcommands().empty())
+    return;
+  const CLI::App &family = *used.front();
+  std::vector<std::string> names;
+  std::string known;
+  for (const CLI::App *member : family.get_subcommands([](const CLI::App *) { return true; })) {
+    names.push_back(member->get_name());
+    known += (known.empty() ? "" : ", ") + names.back();
+  }
+  misuse.fix = fmt::format("one of: {}", known);
+  std::vector<std::string> words = family.remaining();
+  if (words.empty()) words = app.remaining();
+  if (words.empty()) {
+    misuse.what = fmt::format("'waggle {}' needs to know of what", family.get_name());
+    return;
+  }
+  misuse.what = fmt::format("'waggle {}' has no '{}'", family.get_name(), words.front());
+  std::string_view near = nearest(words.front(), std::vector<std::string_view>(names.begin(), names.end()));
+  if (!near.empty()) misuse.fix = fmt::format("did you mean 'waggle {} {}'?", family.get_name(), near);
+}
+
 }  // namespace
 
 int report_misuse(const CLI::ParseError &error, const CLI::App &app, std::string_view word) {
@@ -149,7 +189,9 @@ int report_misuse(const CLI::ParseError &error, const CLI::App &app, std::string
   for (const Tool &tool : tools())
     if (!tool.command.empty()) names.push_back(tool.name);
   bool known = std::find(names.begin(), names.end(), word) != names.end();
-  Error misuse{ErrorCode::kMisuse, error.what(), "", known ? fix_of(error, app, word) : "waggle --help"};
+  Error misuse{ErrorCode::kMisuse, bad_value_text(error.what()), "",
+               known ? fix_of(error, app, word) : "waggle --help"};
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) explain_missing_word(misuse, app);
   if (!known && !word.starts_with("-")) {
     misuse.what = fmt::format("no command '{}'", word);
     std::string_view near = nearest(word, names);
