@@ -30,13 +30,10 @@ using recording::Player;
 // The slowest that people get beside a histogram unasked, as with watch.
 constexpr size_t kSlowestUnasked = 5;
 
-struct ReplayArguments {
-  std::string file, sensor, view, by, sort, columns, interval, comm, container, min, stack;
-  uint64_t count = 0;
-  size_t top = 20;
-  std::optional<size_t> slowest;
+struct ReplayArguments : ViewArguments {
+  std::string file, sensor, comm, container, min;
   uint32_t pid = 0;
-  bool json = false, csv = false, failed = false, timestamps = false, verbose = false;
+  bool failed = false, verbose = false;
 
   bool chooses_rows() const { return !min.empty() || failed; }
 };
@@ -192,26 +189,12 @@ Result<void> show_one(ReplayPlan &plan, const Recorded &sensor, const ReplayArgu
 
 Result<ReplayPlan> make_plan(const ReplayArguments &arguments, Player &player) {
   ReplayPlan plan;
-  if (arguments.json && arguments.csv) return fail(ErrorCode::kMisuse, "--json and --csv exclude each other");
-  if (!arguments.stack.empty() && arguments.stack != "folded")
-    return fail(ErrorCode::kMisuse, fmt::format("no stack format '{}'", arguments.stack), {}, "--stack folded");
+  plan.options = TRY(view_options(arguments));
   plan.view = TRY(parse_view(arguments.view));
   if (plan.view == ViewKind::kSnapshot)
     return fail(ErrorCode::kMisuse, "a recording holds what happened, not what there was", {},
                 "use --view stream or top");
-  if (!arguments.interval.empty()) {
-    plan.interval_ns = TRY(parse_duration_ns(arguments.interval, 1'000'000'000));
-    if (plan.interval_ns < 10'000'000)
-      return fail(ErrorCode::kMisuse, "the interval is too short", {}, "at least 10ms");
-  }
-  ViewOptions &view = plan.options;
-  view.format = arguments.json ? Format::kJson : arguments.csv ? Format::kCsv : Format::kPeople;
-  view.columns = arguments.columns;
-  view.by = arguments.by;
-  view.sort = arguments.sort;
-  view.top = arguments.top;
-  view.folded = arguments.stack == "folded";
-  view.timestamps = arguments.timestamps;
+  plan.interval_ns = TRY(interval_ns(arguments)).value_or(0);
   std::vector<Recorded> sensors = TRY(choose_sensors(player, arguments));
   if (sensors.empty()) return fail(ErrorCode::kInvalid, "the recording has no sensors");
   if (sensors.size() > 1)
@@ -386,24 +369,10 @@ std::function<int()> configure_replay(CLI::App &app) {
       ->type_name("TIME");
   filter->add_flag("--failed", a.failed, "only calls that failed");
   auto *view = app.add_option_group("View");
-  view->add_option("--view", a.view, "stream, top, histogram, heatmap or stacks")->type_name("VIEW");
-  view->add_option("--by", a.by, "group by these columns")->type_name("COL,...");
-  view->add_option("--sort", a.sort, "largest first by this column")->type_name("COL");
-  view->add_option("--top", a.top, "how many groups to show; 0 for all")->type_name("N")->check(not_negative());
-  view->add_option("--slowest", a.slowest, "the slowest events of each interval (5 beside a histogram for people)")
-      ->type_name("N")
-      ->check(not_negative());
-  view->add_option("--columns", a.columns, "these columns; +COL adds one (pid.cmdline, cgroup.container, …)")
-      ->type_name("COL,...");
-  view->add_option("-i,--interval", a.interval, "print for each such interval of the recording")->type_name("TIME");
-  view->add_option("-c,--count", a.count, "stop after so many rows, or intervals")
-      ->type_name("N")
-      ->check(not_negative());
-  view->add_flag("-T,--timestamps", a.timestamps, "the time before each interval");
+  add_view_options(*view, a, "stream, top, histogram, heatmap or stacks",
+                   "print for each such interval of the recording; 0: once, at the end");
   auto *output = app.add_option_group("Output");
-  output->add_flag("--json", a.json, "one JSON object a line, raw values");
-  output->add_flag("--csv", a.csv, "comma-separated, raw values");
-  output->add_option("--stack", a.stack, "folded: one line a stack, for flame graphs")->type_name("FORMAT");
+  add_format_options(*output, a);
   for (CLI::App *group :
        {&app, static_cast<CLI::App *>(filter), static_cast<CLI::App *>(view), static_cast<CLI::App *>(output)})
     for (CLI::Option *option : group->get_options())

@@ -2,10 +2,13 @@
 // same for sensors that run and for recordings of them.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/verb.h"
 #include "view/view.h"
 
 namespace waggle {
@@ -14,6 +17,23 @@ enum class ViewKind { kAuto, kStream, kTop, kHistogram, kHeat, kStacks, kSnapsho
 
 // As it is typed; kAuto for "".  errors: Misuse
 Result<ViewKind> parse_view(const std::string &name);
+
+// The options that watch and replay have in common, as they were typed.
+struct ViewArguments {
+  std::string view, by, sort, columns, interval, stack;
+  uint64_t count = 0;
+  std::optional<size_t> top, slowest;
+  bool json = false, csv = false, timestamps = false;
+};
+
+// The arguments outlive the parsing. `views` and `interval` are the help where the two differ.
+void add_view_options(CLI::App &group, ViewArguments &arguments, const std::string &views, const std::string &interval);
+void add_format_options(CLI::App &group, ViewArguments &arguments);
+
+// What they ask of a view.  errors: Misuse
+Result<ViewOptions> view_options(const ViewArguments &arguments);
+// Nothing where none was named.  errors: Misuse, Invalid
+Result<std::optional<uint64_t>> interval_ns(const ViewArguments &arguments);
 
 struct ViewWishes {
   bool groups = false;          // --by or --sort

@@ -36,13 +36,11 @@ constexpr size_t kManyOffered = 64;
 constexpr std::chrono::nanoseconds kNever = std::chrono::hours(24 * 365);
 
 // As the options were typed.
-struct WatchArguments : FilterArguments {
+struct WatchArguments : FilterArguments, ViewArguments {
   std::vector<std::string> sensors;
-  std::string view, by, sort, of, columns, interval, duration, stack, frames;
+  std::string of, duration, frames;
   std::vector<std::string> where;
-  uint64_t count = 0;
-  std::optional<size_t> top, slowest;
-  bool json = false, csv = false, timestamps = false, cost = false, verbose = false;
+  bool cost = false, verbose = false;
 };
 
 // As they were meant.
@@ -247,17 +245,12 @@ Result<void> plan_snapshot(WatchPlan &plan, const WatchArguments &arguments, con
 
 Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   WatchPlan plan;
-  if (arguments.json && arguments.csv) return fail(ErrorCode::kMisuse, "--json and --csv exclude each other");
-  if (!arguments.stack.empty() && arguments.stack != "folded")
-    return fail(ErrorCode::kMisuse, fmt::format("no stack format '{}'", arguments.stack), {}, "--stack folded");
+  plan.view_options = TRY(view_options(arguments));
   if (!arguments.frames.empty() && arguments.frames != "user" && arguments.frames != "kernel")
     return fail(ErrorCode::kMisuse, fmt::format("no frames '{}'", arguments.frames), {}, "--frames user or kernel");
   plan.view = TRY(parse_view(arguments.view));
-  if (!arguments.interval.empty())
-    plan.interval = std::chrono::nanoseconds(TRY(parse_duration_ns(arguments.interval, 1'000'000'000)));
-  if (plan.interval && plan.interval->count() == 0) plan.interval = kNever;
-  if (plan.interval && plan.interval->count() < 10'000'000)
-    return fail(ErrorCode::kMisuse, "the interval is too short", {}, "at least 10ms");
+  if (std::optional<uint64_t> interval = TRY(interval_ns(arguments)))
+    plan.interval = *interval == 0 ? kNever : std::chrono::nanoseconds(*interval);
   if (!arguments.duration.empty())
     plan.duration = std::chrono::nanoseconds(TRY(parse_duration_ns(arguments.duration, 1'000'000'000)));
   plan.count = arguments.count;
@@ -265,17 +258,10 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
   plan.verbose = arguments.verbose;
 
   ViewOptions &view = plan.view_options;
-  view.format = arguments.json ? Format::kJson : arguments.csv ? Format::kCsv : Format::kPeople;
-  view.columns = arguments.columns;
-  view.by = arguments.by;
-  view.sort = arguments.sort;
   view.of = arguments.of;
-  view.top = arguments.top.value_or(20);
-  view.folded = arguments.stack == "folded";
   view.kernel_frames = arguments.frames != "user";
   view.user_frames = arguments.frames != "kernel";
   view.name_sensor = arguments.sensors.size() > 1;
-  view.timestamps = arguments.timestamps;
 
   SensorOptions common = TRY(sensor_options(arguments, plan.cgroup));
   for (const std::string &text : arguments.sensors) {
@@ -560,27 +546,13 @@ std::function<int()> configure_watch(CLI::App &app) {
                    "only rows whose column is so: errno!=0, remote_port=80,443, path~log, flags&O_CREAT")
       ->type_name("COL=VALUE");
   auto *view = app.add_option_group("View");
-  view->add_option("--view", a.view, "stream, top, histogram, heatmap, stacks or snapshot")->type_name("VIEW");
-  view->add_option("--by", a.by, "group by these columns")->type_name("COL,...");
-  view->add_option("--sort", a.sort, "largest first by this column")->type_name("COL");
+  add_view_options(*view, a, "stream, top, histogram, heatmap, stacks or snapshot",
+                   "print this often (1s); 0: once, at the end");
   view->add_option("--of", a.of, "the column whose distribution a histogram shows (bytes); without it all durations")
       ->type_name("COL");
-  view->add_option("--top", a.top, "how many groups to show; 0 for all")->type_name("N")->check(not_negative());
-  view->add_option("--slowest", a.slowest, "the slowest events of each interval (5 beside a histogram for people)")
-      ->type_name("N")
-      ->check(not_negative());
-  view->add_option("--columns", a.columns, "these columns; +COL adds one (pid.cmdline, cgroup.container, …)")
-      ->type_name("COL,...");
-  view->add_option("-i,--interval", a.interval, "print this often (1s); 0: once, at the end")->type_name("TIME");
   view->add_option("-d,--duration", a.duration, "stop after this time")->type_name("TIME");
-  view->add_option("-c,--count", a.count, "stop after so many rows, or intervals")
-      ->type_name("N")
-      ->check(not_negative());
-  view->add_flag("-T,--timestamps", a.timestamps, "the time before each interval");
   auto *output = app.add_option_group("Output");
-  output->add_flag("--json", a.json, "one JSON object a line, raw values");
-  output->add_flag("--csv", a.csv, "comma-separated, raw values");
-  output->add_option("--stack", a.stack, "folded: one line a stack, for flame graphs")->type_name("FORMAT");
+  add_format_options(*output, a);
   output->add_option("--frames", a.frames, "user or kernel: only those frames of stacks")->type_name("WHICH");
   output->add_flag("--cost", a.cost, "what watching cost, at the end");
   output
