@@ -65,20 +65,23 @@ struct {
  * none of ours. */
 volatile __u64 waiting = 0;
 
-/* Which queries were sent on this CPU, for the search for unanswered ones. A place
- * is free when `sent` is 0. */
+/* Which queries were sent, for the search for unanswered ones: a shard for each CPU
+ * (shared, should there be more), which any CPU may search. A place is free when `sent`
+ * is 0. */
 #define PLACES 512
+#define SHARDS 64
 struct place {
   struct query_key key;
   wg_ktime sent;
 };
 struct places {
-  __u32 next, _pad;
+  wg_ktime searched;
+  __u64 next;
   struct place of[PLACES];
 };
 struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SHARDS);
   __type(key, __u32);
   __type(value, struct places);
 } places SEC(".maps");
@@ -189,10 +192,10 @@ static __always_inline __u32 read_question(struct query *query, const unsigned c
   return at + 1;
 }
 
-/* A place for the query on this CPU, NULL when all are taken by queries that wait. */
+/* A place for the query, NULL when all are taken by queries that wait. */
 static __always_inline struct place *free_place(void) {
-  __u32 zero = 0;
-  struct places *here = bpf_map_lookup_elem(&places, &zero);
+  __u32 shard = bpf_get_smp_processor_id() % SHARDS;
+  struct places *here = bpf_map_lookup_elem(&places, &shard);
   if (!here) return NULL;
   for (int i = 0; i < 8; i++) {
     struct place *place = &here->of[here->next++ % PLACES];
@@ -249,7 +252,11 @@ int BPF_PROG(sent, const struct sk_buff *skb) {
     return 0;
   }
   wg_add((__u64 *)&waiting, 1);
+  /* Who searches meanwhile sees no place, or all of it. */
+  place->sent = 0;
+  barrier();
   place->key = key;
+  barrier();
   place->sent = now;
   return 0;
 }
@@ -284,17 +291,34 @@ int BPF_PROG(received, const struct sk_buff *skb) {
   return 0;
 }
 
+/* The shard whose search is most overdue, as a CPU's own timer cannot be relied on: of
+ * idle ones that a hypervisor has put aside it does not come. */
+static __always_inline struct places *shard_to_search(wg_ktime now) {
+  struct places *chosen = NULL;
+  wg_ktime oldest = now - 1000000000 / (2 * (param_hz ? param_hz : 1));
+  for (__u32 i = 0; i < SHARDS; i++) {
+    __u32 shard = i;
+    struct places *places_of = bpf_map_lookup_elem(&places, &shard);
+    if (!places_of || !places_of->next || places_of->searched > oldest) continue;
+    oldest = places_of->searched;
+    chosen = places_of;
+  }
+  return chosen;
+}
+
 ALWAYS("perf_event")
 int look_for_unanswered(void *ctx) {
-  __u32 zero = 0;
-  struct places *here = waiting ? bpf_map_lookup_elem(&places, &zero) : NULL;
-  if (!here) return 0;
+  if (!waiting) return 0;
   wg_ktime now = bpf_ktime_get_ns();
+  struct places *here = shard_to_search(now);
+  if (!here) return 0;
+  here->searched = now;
   for (int i = 0; i < PLACES; i++) {
     struct place *place = &here->of[i];
-    if (!place->sent || now - place->sent < param_timeout) continue;
+    wg_ktime sent = place->sent;
+    if (!sent || now - sent < param_timeout) continue;
     struct query_key key = place->key;
-    if (finish(&key, place->sent, ROOM_TIMER, now, -1, 0)) place->sent = 0;
+    if (finish(&key, sent, ROOM_TIMER, now, -1, 0) && place->sent == sent) place->sent = 0;
   }
   return 0;
 }
