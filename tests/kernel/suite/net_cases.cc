@@ -89,7 +89,8 @@ void connect_unanswered() {
   expect_equal(seen.rows.size(), size_t{2}, "rows of failed connects");
   expect_equal(number(seen.rows[0], "errno"), uint64_t{ETIMEDOUT}, "errno");
   expect_equal(number(seen.rows[0], "retransmits"), again, "retransmits against TcpRetransSegs");
-  expect_between(number(seen.rows[0], "latency"), took * 9 / 10, took, "latency, ns");
+  // On an emulated CPU it can take its time to wake up.
+  expect_between(number(seen.rows[0], "latency"), settings().scale > 1 ? took / 2 : took * 9 / 10, took, "latency, ns");
   expect_equal(number(seen.rows[1], "errno"), uint64_t{ECANCELED}, "errno of the one that was closed");
   expect_between(number(seen.rows[1], "latency"), uint64_t{50'000'000}, uint64_t{2'000'000'000}, "latency, ns");
 }
