@@ -38,7 +38,7 @@ Finding examine(const SensorObject &object) {
   }
   std::string lacks;
   for (const std::string &lack : sensor->lacks()) lacks += (lacks.empty() ? "" : "; ") + lack;
-  return {std::string(object.name), "runs with less", "without " + lacks};
+  return {std::string(object.name), "runs with less", lacks};
 }
 
 std::vector<Finding> examine_sensors() {

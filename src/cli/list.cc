@@ -31,7 +31,7 @@ std::string state_here(const Declaration &declaration) {
   if (sensor->lacks().empty()) return "runs";
   std::string lacks;
   for (const std::string &lack : sensor->lacks()) lacks += (lacks.empty() ? "" : "; ") + lack;
-  return "runs without " + lacks;
+  return "runs " + lacks;
 }
 
 int list_sensors(const ListArguments &arguments) {
@@ -93,7 +93,7 @@ int list_columns(const ListArguments &arguments) {
   fmt::print("\nhooks\n");
   for (const Hook &hook : declaration.hooks)
     fmt::print("  {:<42} {}\n", hook.section,
-               hook.optional                 ? "without it: no " + hook.lack
+               hook.optional                 ? "optional, for " + hook.lack
                : hook.plan == Hook::kAnyPlan ? ""
                                              : fmt::format("plan {}", hook.plan));
   // What the columns lead to.

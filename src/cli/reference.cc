@@ -65,7 +65,7 @@ std::string sensors_page() {
     page += "\nHooks:\n\n";
     for (const Hook &hook : declaration.hooks)
       fmt::format_to(std::back_inserter(page), "- `{}`{}\n", hook.section,
-                     hook.optional                 ? fmt::format(" (optional; without it: {})", hook.lack)
+                     hook.optional                 ? fmt::format(" (optional, for {})", hook.lack)
                      : hook.plan == Hook::kAnyPlan ? ""
                                                    : fmt::format(" (plan {})", hook.plan));
   }

@@ -417,7 +417,10 @@ Result<void> Sensor::State::choose_programs(int plan) {
     if (Result<void> found = find_hook(hook, section); !found) {
       if (!hook.optional) return found;
       const Error &error = found.error();
-      lacks.push_back(fmt::format("{}: {}", hook.lack, error.why.empty() ? error.what : error.why));
+      // Entry and return of a function are missed once.
+      std::string without = fmt::format("without {}: ", hook.lack);
+      bool is_said = std::any_of(lacks.begin(), lacks.end(), [&](auto &lack) { return lack.starts_with(without); });
+      if (!is_said) lacks.push_back(without + (error.why.empty() ? error.what : error.why));
       continue;
     }
     bpf_program *program = bpf_object__find_program_by_name(object.get(), hook.program.c_str());

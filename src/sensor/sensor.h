@@ -77,7 +77,8 @@ class Sensor {
   const Declaration &declaration() const;
   // Hooks in use, as libbpf sections.
   const std::vector<std::string> &hooks() const;
-  // What is missing on this kernel, in the sensor's words; empty when nothing is.
+  // What is missing on this kernel, in the sensor's words ("without Unix sockets: this
+  // kernel has ..."); empty when nothing is.
   const std::vector<std::string> &lacks() const;
 
   // Stream. Appends finished rows to the batch, `rows_most` at most; they stay

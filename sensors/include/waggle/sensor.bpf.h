@@ -25,7 +25,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define SENSOR(summary) int wg_sensor WG_TAG("doc:" summary)
 
 /* Where a sensor listens. A plan is a set of hooks that together are enough;
- * the loader takes the lowest plan that this kernel can load and attach.
+ * the loader takes the lowest plan whose hooks are there and whose programs load.
  * OPTIONAL hooks are taken where they exist; `lack` says what is missing without
  * them. Sections are libbpf's; the word TARGET in one stands for what the user
  * names after the sensor (func:vfs_read). */
