@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -127,12 +128,33 @@ int startup(char **command) {
 
 }  // namespace
 
+// "STATUS SECONDS CPU_SECONDS PEAK_KIB" of a command that ends by itself; of its output
+// nothing is kept.
+int run(char **command) {
+  auto begin = Clock::now();
+  pid_t child = fork();
+  if (child == 0) {
+    int null = open("/dev/null", O_RDWR);
+    for (int fd : {0, 1, 2}) dup2(null, fd);
+    execvp(command[0], command);
+    _exit(127);
+  }
+  int status = 0;
+  rusage used = {};
+  if (child < 0 || wait4(child, &status, 0, &used) != child) return 1;
+  auto seconds = [](const timeval &time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+  printf("%d %.3f %.3f %ld\n", WIFEXITED(status) ? WEXITSTATUS(status) : 255, ns_between(begin, Clock::now()) / 1e9,
+         seconds(used.ru_utime) + seconds(used.ru_stime), used.ru_maxrss);
+  return 0;
+}
+
 int main(int count, char **words) {
   std::string verb = count > 1 ? words[1] : "";
   if (verb == "loop" && count == 4) return loop(words[2], atol(words[3]));
   if (verb == "burst" && count == 3) return burst(atol(words[2]));
   if (verb == "execs" && count == 3) return execs(atol(words[2]));
   if (verb == "startup" && count > 2) return startup(words + 2);
-  fprintf(stderr, "usage: meter loop getppid|openat CALLS | burst OPENS | execs COUNT | startup COMMAND...\n");
+  if (verb == "run" && count > 2) return run(words + 2);
+  fprintf(stderr, "usage: meter loop getppid|openat CALLS | burst OPENS | execs COUNT | startup COMMAND... | run COMMAND...\n");
   return 2;
 }
