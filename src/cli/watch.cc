@@ -497,7 +497,7 @@ int watch(const WatchArguments &arguments) {
     set_threshold();
   };
   bool interrupted = false;
-  while (!interrupted && !enough() && steady_clock::now() < end) {
+  while (!interrupted && steady_clock::now() < end) {
     session.drain(show);
     set_threshold();
     if (steady_clock::now() >= tick_next) {
@@ -510,6 +510,7 @@ int watch(const WatchArguments &arguments) {
     } else if (plan.view == ViewKind::kStream) {
       output.flush();
     }
+    if (enough()) break;
     auto until = std::min({tick_next, look_next, end});
     if (threshold_follows && slowest->take_offered() >= kManyOffered)
       until = std::min(until, steady_clock::now() + std::chrono::milliseconds(1));
