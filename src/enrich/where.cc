@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "enrich/render.h"
 #include "kernel/names.h"
+#include "schema/named_numbers.h"
 
 namespace waggle {
 namespace {
@@ -65,54 +66,6 @@ std::string shown(Kind kind, int64_t number, Renderer &renderer) {
   std::string text;
   renderer.append_text(text, field, std::as_bytes(std::span(&number, 1)));
   return text;
-}
-
-using NumberOf = std::optional<int64_t> (*)(std::string_view);
-// The tables that have numbers of that kind. They know names without their common
-// prefix, and negative numbers.
-NumberOf named_numbers(Kind kind) {
-  switch (kind) {
-    case Kind::kSignal:
-      return signal_number;
-    case Kind::kSignalCode:
-      return signal_code_number;
-    case Kind::kErrno:
-      return errno_number;
-    case Kind::kSyscall:
-      return syscall_number;
-    case Kind::kFilesystem:
-      return filesystem_magic;
-    case Kind::kTcpState:
-      return tcp_state_number;
-    case Kind::kTcpCaState:
-      return tcp_ca_state_number;
-    case Kind::kDnsType:
-      return dns_type_number;
-    case Kind::kDnsRcode:
-      return dns_rcode_number;
-    case Kind::kIpProtocol:
-      return ip_protocol_number;
-    case Kind::kEtherType:
-      return ether_type_number;
-    case Kind::kCapability:
-      return capability_number;
-    case Kind::kPtraceRequest:
-      return ptrace_request_number;
-    case Kind::kBpfCommand:
-      return bpf_command_number;
-    case Kind::kBpfProgram:
-      return bpf_program_type_number;
-    case Kind::kBpfMap:
-      return bpf_map_type_number;
-    case Kind::kSoftirq:
-      return softirq_number;
-    case Kind::kFutexOp:
-      return futex_op_number;
-    case Kind::kBlockOp:
-      return block_op_number;
-    default:
-      return nullptr;
-  }
 }
 
 // What is in no table is found by showing numbers until one is so called: whatever kinds there

@@ -596,6 +596,9 @@ std::optional<int64_t> syscall_number(std::string_view name) {
 std::string_view tcp_state_name(int64_t state) {
   return find_name(kTcpStates, state);
 }
+std::optional<int64_t> tcp_state_number(std::string_view name) {
+  return find_number(kTcpStates, without_prefix(name, "TCP_"));
+}
 std::string_view tcp_ca_state_name(int64_t state) {
   return find_name(kTcpCaStates, state);
 }
@@ -614,10 +617,6 @@ std::string_view dns_rcode_name(int64_t code) {
 std::optional<int64_t> dns_rcode_number(std::string_view name) {
   return find_number(kDnsRcodes, name);
 }
-std::optional<int64_t> tcp_state_number(std::string_view name) {
-  if (name.size() > 4 && equal_letters(name.substr(0, 4), "TCP_")) name.remove_prefix(4);
-  return find_number(kTcpStates, name);
-}
 
 std::string_view address_family_name(int64_t family) {
   return find_name(kAddressFamilies, family);
@@ -630,8 +629,7 @@ std::string_view ip_protocol_name(int64_t protocol) {
   return find_name(kIpProtocols, protocol);
 }
 std::optional<int64_t> ip_protocol_number(std::string_view name) {
-  if (name.size() > 8 && equal_letters(name.substr(0, 8), "IPPROTO_")) name.remove_prefix(8);
-  return find_number(kIpProtocols, name);
+  return find_number(kIpProtocols, without_prefix(name, "IPPROTO_"));
 }
 
 std::string_view ether_type_name(int64_t type) {
@@ -705,8 +703,7 @@ std::string_view block_op_name(uint64_t command_flags) {
   return find_name(kBlockOps, static_cast<int64_t>(command_flags & kBlockOpBits));
 }
 std::optional<int64_t> block_op_number(std::string_view name) {
-  if (name.size() > 7 && equal_letters(name.substr(0, 7), "REQ_OP_")) name.remove_prefix(7);
-  return find_number(kBlockOps, name);
+  return find_number(kBlockOps, without_prefix(name, "REQ_OP_"));
 }
 
 std::string block_flags_text(uint64_t command_flags) {

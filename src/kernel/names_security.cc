@@ -213,11 +213,6 @@ std::optional<int64_t> number_in(const std::string_view (&names)[kCount], std::s
   return std::nullopt;
 }
 
-std::string_view without_prefix(std::string_view name, std::string_view prefix) {
-  bool has = name.size() > prefix.size() && equal_letters(name.substr(0, prefix.size()), prefix);
-  return has ? name.substr(prefix.size()) : name;
-}
-
 }  // namespace
 
 std::string_view bpf_command_name(int64_t command) {

@@ -28,6 +28,13 @@ inline bool equal_letters(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
+// For tables whose names stand without the prefix that people may type.
+inline std::string_view without_prefix(std::string_view name, std::string_view prefix) {
+  bool has = name.size() > prefix.size() && equal_letters(name.substr(0, prefix.size()), prefix);
+  return has ? name.substr(prefix.size()) : name;
+}
+
+// `prefix`: what the table's names begin with, and people may leave out.
 inline std::optional<int64_t> find_number(std::span<const NamedNumber> table, std::string_view name,
                                           std::string_view prefix = {}) {
   for (const NamedNumber &row : table) {

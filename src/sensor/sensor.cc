@@ -19,11 +19,11 @@
 #include "base/quantity.h"
 #include "base/text.h"
 #include "kernel/features.h"
-#include "kernel/names.h"
 #include "kernel/perf_event.h"
 #include "kernel/probes.h"
 #include "kernel/ring_reader.h"
 #include "kernel/shared_btf.h"
+#include "schema/named_numbers.h"
 #include "sensor/user_hooks.h"
 
 namespace waggle {
@@ -142,33 +142,6 @@ void set_flag(const bpf_object *object, const char *name, bool value) {
   std::optional<uint32_t> offset = offset_of_variable(object, ".rodata", name);
   CHECK(offset && *offset < rodata.size());
   rodata[*offset] = std::byte{value};
-}
-
-// What people type by name: a signal, a system call. Numbers go as well.
-using NumberOf = std::optional<int64_t> (*)(std::string_view);
-NumberOf named_numbers(Kind kind) {
-  switch (kind) {
-    case Kind::kErrno:
-      return errno_number;
-    case Kind::kSignal:
-      return signal_number;
-    case Kind::kSyscall:
-      return syscall_number;
-    case Kind::kTcpState:
-      return tcp_state_number;
-    case Kind::kFilesystem:
-      return filesystem_magic;
-    case Kind::kIpProtocol:
-      return ip_protocol_number;
-    case Kind::kCapability:
-      return capability_number;
-    case Kind::kPtraceRequest:
-      return ptrace_request_number;
-    case Kind::kBpfCommand:
-      return bpf_command_number;
-    default:
-      return nullptr;
-  }
 }
 
 Result<uint64_t> parse_named(const Parameter &parameter, const std::string &text, NumberOf number_of) {
@@ -328,7 +301,7 @@ struct Sensor::State {
   Result<void> choose_programs(int plan);
   // Whether the kernel and, for hooks in user space, the traced files have it.
   Result<void> find_hook(const Hook &hook, const std::string &section);
-  bool is_turned_off(std::string_view parameter) const;
+  bool is_turned_off(std::string_view name) const;
   Result<void> configure();
   Result<void> name_cgroup();
   Result<void> find_maps();
