@@ -71,15 +71,6 @@ static __always_inline wg_nanoseconds cpu_time_of(struct task_struct *leader) {
   return sum;
 }
 
-static __always_inline wg_task_state state_of(struct task_struct *task) {
-  __u32 state;
-  if (bpf_core_field_exists(struct task_struct___since_5_14, __state))
-    state = ((struct task_struct___since_5_14 *)task)->__state;
-  else
-    state = ((struct task_struct___until_5_14 *)task)->state;
-  return state | task->exit_state;
-}
-
 ALWAYS("iter/task")
 int shown(struct bpf_iter__task *ctx) {
   struct task_struct *task = ctx->task;
@@ -94,7 +85,7 @@ int shown(struct bpf_iter__task *ctx) {
   row.ppid = task->real_parent->tgid;
   row.tid = task->pid;
   row.uid = task->cred->uid.val;
-  row.state = state_of(task);
+  row.state = wg_task_state_of(task) | task->exit_state;
   row.threads = param_threads ? 1 : task->signal->nr_threads;
   row.cpu_time = param_threads ? task->se.sum_exec_runtime : cpu_time_of(task);
   row.age = row.when - row.started;

@@ -62,12 +62,6 @@ struct {
   __type(value, struct absentee);
 } absentees SEC(".maps");
 
-static __always_inline __u32 state_of(struct task_struct *task) {
-  if (bpf_core_field_exists(struct task_struct___since_5_14, __state))
-    return ((struct task_struct___since_5_14 *)task)->__state;
-  return ((struct task_struct___until_5_14 *)task)->state;
-}
-
 /* source: include/linux/sched.h */
 #define PF_KTHREAD 0x00200000
 
@@ -140,7 +134,7 @@ ALWAYS("tp_btf/sched_switch")
 int BPF_PROG(switched, bool preempt, struct task_struct *previous, struct task_struct *next) {
   __u64 now = bpf_ktime_get_ns();
   /* It is put aside in the middle of falling asleep: it can still run. */
-  if (previous->pid) leave(ctx, previous, preempt ? 0 : state_of(previous), now);
+  if (previous->pid) leave(ctx, previous, preempt ? 0 : wg_task_state_of(previous), now);
   if (!next->pid) return 0;
   struct absentee *absentee = absentee_of(next);
   /* It left before the sensor began, or nobody wants it. */

@@ -94,12 +94,6 @@ int BPF_PROG(wakeup, struct task_struct *task) { return woken(task, !wg_cgroup_s
 ALWAYS("tp_btf/sched_wakeup_new")
 int BPF_PROG(wakeup_new, struct task_struct *task) { return woken(task, in_cgroup()); }
 
-static __always_inline bool is_runnable(struct task_struct *task) {
-  if (bpf_core_field_exists(struct task_struct___since_5_14, __state))
-    return ((struct task_struct___since_5_14 *)task)->__state == 0;
-  return ((struct task_struct___until_5_14 *)task)->state == 0;
-}
-
 /* The task leaves the CPU and runs until the switch is done. */
 static __always_inline void leave(struct task_struct *task, bool runnable, __u64 now) {
   bool task_in_cgroup = in_cgroup();
@@ -119,7 +113,7 @@ static __always_inline void leave(struct task_struct *task, bool runnable, __u64
 ALWAYS("tp_btf/sched_switch")
 int BPF_PROG(switched, bool preempt, struct task_struct *previous, struct task_struct *next) {
   __u64 now = bpf_ktime_get_ns();
-  bool runnable = preempt || is_runnable(previous);
+  bool runnable = preempt || !wg_task_state_of(previous);
   if (previous->pid && (runnable || wg_cgroup_set)) leave(previous, runnable, now);
   if (!next->pid) return 0;
   __u64 key = (__u64)next;

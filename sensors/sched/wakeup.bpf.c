@@ -43,15 +43,9 @@ struct {
   __type(value, struct sleeper);
 } sleepers SEC(".maps");
 
-static __always_inline bool is_runnable(struct task_struct *task) {
-  if (bpf_core_field_exists(struct task_struct___since_5_14, __state))
-    return ((struct task_struct___since_5_14 *)task)->__state == 0;
-  return ((struct task_struct___until_5_14 *)task)->state == 0;
-}
-
 ALWAYS("tp_btf/sched_switch")
 int BPF_PROG(switched, bool preempt, struct task_struct *previous) {
-  if (preempt || !previous->pid || is_runnable(previous)) return 0;
+  if (preempt || !previous->pid || !wg_task_state_of(previous)) return 0;
   __u64 key = (__u64)previous;
   struct sleeper *found = bpf_map_lookup_elem(&sleepers, &key);
   struct sleeper fresh = {.since = bpf_ktime_get_ns()};

@@ -110,6 +110,13 @@ static __always_inline bool wg_task_wanted(void) {
   return true;
 }
 
+/* What the task does, without its exit_state: 0 is TASK_RUNNING. */
+static __always_inline wg_task_state wg_task_state_of(struct task_struct *task) {
+  if (bpf_core_field_exists(struct task_struct___since_5_14, __state))
+    return ((struct task_struct___since_5_14 *)task)->__state;
+  return ((struct task_struct___until_5_14 *)task)->state;
+}
+
 /* Whether a task known by pid and name only (a socket's owner, a request's
  * issuer) passes. --cgroup is judged where the owner was noted. */
 static __always_inline bool wg_owner_wanted(wg_pid pid, const char *comm) {
