@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <system_error>
 
 #include "cli/leave.h"
@@ -47,11 +48,7 @@ int run_tool(const Tool &tool, CLI::App &app, std::span<const std::string> words
   return parse_and_run(app, std::move(*expanded), chosen);
 }
 
-}  // namespace
-}  // namespace waggle
-
-int main(int argc, char **argv) {
-  using namespace waggle;
+int run(int argc, char **argv) {
   std::function<int()> chosen;
   CLI::App app;
   build_command_line(app, chosen);
@@ -65,4 +62,17 @@ int main(int argc, char **argv) {
   }
   if (const Tool *tool = find_tool(words.front())) return run_tool(*tool, app, std::span(words).subspan(1), chosen);
   return parse_and_run(app, std::move(words), chosen);
+}
+
+}  // namespace
+}  // namespace waggle
+
+int main(int argc, char **argv) {
+  // We throw nothing; libraries do, memory that is not there above all.
+  try {
+    return waggle::run(argc, argv);
+  } catch (const std::exception &error) {
+    fprintf(stderr, "error: waggle cannot go on\n  why: %s\n", error.what());
+    return waggle::kFailed;
+  }
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/fd.h"
@@ -249,7 +250,7 @@ class Printer {
     }
     for (size_t i = first; i <= last && i < Histogram::kSlots; i++) {
       auto bar = [&](const Histogram &of) {
-        auto cells = static_cast<size_t>(share(of, i) * kBarCells / most + 0.5);
+        auto cells = static_cast<size_t>(std::lround(share(of, i) * kBarCells / most));
         return std::string(of.slots[i] > 0 ? std::max<size_t>(cells, 1) : 0, '*');
       };
       std::string from, to;

@@ -46,7 +46,7 @@ std::vector<FollowInfo> follows_of(Kind kind);
 
 // "latency", "pid.cmdline", "cgroup.container".
 //   errors  NotFound  no such column, or it cannot be followed so; with the nearest names
-Result<Field> parse_field(const Schema &schema, std::string_view text);
+Result<Field> parse_field(const Schema &schema, std::string_view name);
 
 // A list separated by commas. "+name" anywhere keeps the defaults and adds to them.
 Result<std::vector<Field>> parse_fields(const Schema &schema, std::string_view list, std::vector<Field> defaults);

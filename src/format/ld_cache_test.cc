@@ -12,7 +12,7 @@ struct Library {
   std::string name, path;
 };
 
-std::string cache_of(const std::vector<Library> &libraries, std::string before = {}) {
+std::string cache_of(const std::vector<Library> &libraries, const std::string &before = {}) {
   std::string head = "glibc-ld.so.cache1.1", table, texts;
   auto put = [](std::string &out, uint32_t word) { out.append(reinterpret_cast<const char *>(&word), 4); };
   size_t texts_at = 48 + 24 * libraries.size();
@@ -45,7 +45,7 @@ TEST(LdCache, NamesTheLibrariesOfThisProcessor) {
                                     {kElsewhere, "libc.so.6", "/lib/elsewhere/libc.so.6"},
                                     {kHere, "libz.so.1", "/lib/here/libz.so.1"},
                                     {kHere, "libodd.so.1", "relative"}};
-  for (std::string before : {std::string(), std::string("ld.so-1.7.0 and its table")}) {
+  for (const std::string &before : {std::string(), std::string("ld.so-1.7.0 and its table")}) {
     std::string bytes = cache_of(libraries, before);
     auto parsed = parse_ld_cache(as_bytes(bytes));
     ASSERT_TRUE(parsed);

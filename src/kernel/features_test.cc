@@ -43,6 +43,7 @@ TEST(Features, AreTriedOnceByAnyThread) {
   Kernel kernel;
   std::vector<std::thread> threads;
   std::vector<const Feature *> seen(4);
+  threads.reserve(seen.size());
   for (const Feature *&each : seen) threads.emplace_back([&] { each = &kernel.feature(FeatureId::kLoad); });
   for (std::thread &thread : threads) thread.join();
   for (const Feature *each : seen) EXPECT_EQ(each, seen.front());

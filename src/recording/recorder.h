@@ -45,7 +45,7 @@ class Recorder {
 
   // The processes there are now. REQUIRES: host.know_processes()
   Result<void> add_processes();
-  Result<void> row(uint16_t stream, Row row);
+  Result<void> row(uint16_t id, Row row);
   // The rows of tables since the last tick are what changed until now, which is
   // CLOCK_MONOTONIC. What was recorded so far is in the file then.
   Result<void> tick(uint64_t now_ns);

@@ -55,9 +55,9 @@ struct Histogram {
   // the largest of what is left is known to a power of two: `most` becomes the end
   // of the last slot that is not empty.
   void subtract(const Histogram &older);
-  // The value below which the share `quantile` (0 to 1) of the counts lie,
+  // The value below which `share` (0 to 1) of the counts lie,
   // interpolated within its slot; 0 for an empty histogram.
-  double quantile(double quantile) const;
+  double quantile(double share) const;
 };
 // REQUIRES: kind is kHistogram
 Histogram histogram(const Column &column, Row row);

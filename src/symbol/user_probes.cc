@@ -221,31 +221,31 @@ constexpr std::string_view kUser = "user:", kUsdt = "usdt:";
 
 }  // namespace
 
-Result<std::vector<UserProbe>> find_user_functions(std::string_view text, int32_t pid) {
-  Target target = TRY(parse_target(text));
-  std::vector<UserFile> files = TRY(find_user_files(target.file, pid));
+Result<std::vector<UserProbe>> find_user_functions(std::string_view target, int32_t pid) {
+  Target parts = TRY(parse_target(target));
+  std::vector<UserFile> files = TRY(find_user_files(parts.file, pid));
   std::vector<UserProbe> probes;
   Others others;
-  TRY(each_file(files, [&](const UserFile &file) { return add_functions(probes, file, target.pattern, pid, others); }));
-  if (probes.empty()) return no_function(target, files, others);
+  TRY(each_file(files, [&](const UserFile &file) { return add_functions(probes, file, parts.pattern, pid, others); }));
+  if (probes.empty()) return no_function(parts, files, others);
   sort_by_name(probes);
   return probes;
 }
 
-Result<std::vector<UserProbe>> find_usdt_probes(std::string_view text, int32_t pid) {
-  Target target = TRY(parse_target(text));
-  std::vector<UserFile> files = TRY(find_user_files(target.file, pid));
+Result<std::vector<UserProbe>> find_usdt_probes(std::string_view target, int32_t pid) {
+  Target parts = TRY(parse_target(target));
+  std::vector<UserFile> files = TRY(find_user_files(parts.file, pid));
   std::vector<UserProbe> probes;
   std::vector<std::string> others;
-  TRY(each_file(files, [&](const UserFile &file) { return add_usdt(probes, file, target.pattern, others); }));
+  TRY(each_file(files, [&](const UserFile &file) { return add_usdt(probes, file, parts.pattern, others); }));
   if (probes.empty()) {
     std::vector<std::string_view> names(others.begin(), others.end());
-    std::string_view near = nearest(target.pattern, names);
-    return fail(ErrorCode::kNotFound, fmt::format("no USDT probe '{}' in {}", target.pattern, files[0].shown),
+    std::string_view near = nearest(parts.pattern, names);
+    return fail(ErrorCode::kNotFound, fmt::format("no USDT probe '{}' in {}", parts.pattern, files[0].shown),
                 others.empty() ? "it was built without USDT probes" : "",
                 !near.empty()    ? fmt::format("did you mean '{}'?", near)
                 : others.empty() ? std::string()
-                                 : fmt::format("waggle list probes 'usdt:{}:*'      shows them all", target.file));
+                                 : fmt::format("waggle list probes 'usdt:{}:*'      shows them all", parts.file));
   }
   sort_by_name(probes);
   return probes;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/quantity.h"
 #include "base/text.h"
@@ -94,7 +95,7 @@ class HistogramView : public View {
     uint64_t most = *std::max_element(histogram.slots, histogram.slots + Histogram::kSlots);
     for (size_t slot = span.first; slot <= span.last; slot++) {
       uint64_t count = histogram.slots[slot];
-      auto bar = static_cast<size_t>(static_cast<double>(count) * kBarCells / static_cast<double>(most) + 0.5);
+      auto bar = static_cast<size_t>(std::lround(static_cast<double>(count) * kBarCells / static_cast<double>(most)));
       if (count > 0 && bar == 0) bar = 1;
       fmt::format_to(it, "{:>8} .. {:<8} {:>10} |{:<{}}|\n", slot_text(kind, slot), slot_text(kind, slot + 1), count,
                      std::string(bar, '*'), kBarCells);
@@ -201,10 +202,7 @@ Result<std::vector<size_t>> distributions_of(const Aggregate &aggregate, const S
 Result<std::unique_ptr<View>> make_histogram_view(const Schema &schema, const ViewOptions &options, Renderer &renderer,
                                                   Output &output) {
   // Machines get the numbers of the same groups; bars are for people.
-  if (options.format != Format::kPeople) {
-    ViewOptions plain = options;
-    return make_top_view(schema, plain, renderer, output);
-  }
+  if (options.format != Format::kPeople) return make_top_view(schema, options, renderer, output);
   Aggregate aggregate = TRY(group_distributions(schema, options));
   std::vector<size_t> distributions = TRY(distributions_of(aggregate, schema, options, "histogram"));
   return std::make_unique<HistogramView>(std::move(aggregate), std::move(distributions), options, renderer, output);

@@ -31,7 +31,6 @@ Cell cell_of(const Field &field) {
       return at_least(15, false);
     case Kind::kUid:
     case Kind::kGid:
-      return at_least(8, false);
     case Kind::kErrno:
     case Kind::kSignal:
       return at_least(8, false);

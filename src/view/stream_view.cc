@@ -180,6 +180,7 @@ class SnapshotView : public StreamView {
     }
     std::sort(keys.begin(), keys.end());
     std::vector<std::vector<std::byte>> sorted;
+    sorted.reserve(keys.size());
     for (const auto &[key, index] : keys) sorted.push_back(std::move(rows_[index]));
     rows_ = std::move(sorted);
   }
@@ -223,6 +224,7 @@ Result<Line> make_line(const Schema &schema, const ViewOptions &options) {
 Result<std::unique_ptr<View>> make_stream_view(const std::vector<const Schema *> &schemas, const ViewOptions &options,
                                                Renderer &renderer, Output &output) {
   std::vector<Line> lines;
+  lines.reserve(schemas.size());
   for (const Schema *schema : schemas) lines.push_back(TRY(make_line(*schema, options)));
   return std::make_unique<StreamView>(std::move(lines), options, renderer, output);
 }

@@ -226,7 +226,7 @@ Schema blocked_schema() {
 }
 
 // The lowest addresses are no functions of the kernel, and shown as they are.
-BlockedRow blocked(const char *comm, std::vector<uint64_t> frames, std::vector<uint64_t> times) {
+BlockedRow blocked(const char *comm, const std::vector<uint64_t> &frames, const std::vector<uint64_t> &times) {
   BlockedRow row = {};
   strncpy(row.comm, comm, sizeof(row.comm) - 1);
   for (uint64_t time : times) row.latency.observe(time);
