@@ -96,8 +96,8 @@ void runq_two_spinners() {
   expect_equal(seen.losses["runq"].lost, 0u, "lost");
 }
 
-// Of a task that sleeps and wakes, from its birth on, the table has every wait that
-// the scheduler has.
+// Of a task that sleeps and wakes, from its birth on, the table has the waits that the
+// scheduler has.
 void runq_table() {
   uint64_t count = scaled(500, 50);
   int ends[2];
@@ -116,8 +116,9 @@ void runq_table() {
   uint64_t waits = 0;
   for (const Json &row : rows_where(seen.rows, "pid", sleeper)) waits += number(row, "count");
   expect(slices >= count / 2, fmt::format("{} time slices of a task that slept {} times", slices, count));
-  // A few more come between reading the account and the end.
-  expect_between(waits, slices, slices + 10, "waits against time slices of schedstat");
+  // A few more come between reading the account and the end. A virtual machine's kernel
+  // (6.18) was seen to wake up to 2 of 501 times without a tracepoint, as bpftrace counts too.
+  expect_between(waits, slices - slices / 100, slices + 10, "waits against time slices of schedstat");
   expect_equal(seen.losses["runq"].lost, 0u, "lost");
 }
 

@@ -201,9 +201,9 @@ void several_by_time() {
   expect_equal(execs, count, "execs");
   expect_equal(exits, count, "exits");
   expect_equal(opens, count, "opens");
-  // A row can be late whose CPU stood still between taking the time and handing it over,
-  // as those of an emulator do.
-  expect_between(late, size_t{0}, settings().scale > 1 ? seen.rows.size() / 20 : 0,
+  // A row can be late whose CPU stood still between taking the time and handing it over.
+  // Those of an emulator often do; a virtual machine's do when another gets the core.
+  expect_between(late, size_t{0}, seen.rows.size() / (settings().scale > 1 ? 20 : 200),
                  fmt::format("rows out of the order of time, of {}", seen.rows.size()));
 }
 
