@@ -3,6 +3,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <zstd.h>
 
 #include <algorithm>
 #include <iterator>
@@ -166,10 +167,6 @@ void read_hooks(Declaration &declaration, const Tags &tags, const bpf_object *op
   }
 }
 
-struct ObjectCloser {
-  void operator()(bpf_object *object) const { bpf_object__close(object); }
-};
-
 }  // namespace
 
 bool Declaration::needs_target() const {
@@ -231,6 +228,25 @@ std::span<const SensorObject> sensor_objects() {
   return kObjects;
 }
 
+void ObjectCloser::operator()(bpf_object *object) const {
+  bpf_object__close(object);
+}
+
+ObjectPtr open_object(const SensorObject &object) {
+  unsigned long long bytes = ZSTD_getFrameContentSize(object.packed.data(), object.packed.size());
+  CHECK(bytes != ZSTD_CONTENTSIZE_UNKNOWN && bytes != ZSTD_CONTENTSIZE_ERROR);
+  // libbpf copies what it keeps.
+  std::vector<std::byte> unpacked(bytes);
+  CHECK(ZSTD_decompress(unpacked.data(), bytes, object.packed.data(), object.packed.size()) == bytes);
+  std::string name(object.name);
+  bpf_object_open_opts options = {};
+  options.sz = sizeof(options);
+  options.object_name = name.c_str();
+  ObjectPtr opened(bpf_object__open_mem(unpacked.data(), bytes, &options));
+  CHECK(opened != nullptr);
+  return opened;
+}
+
 Result<SensorObject> find_sensor_object(std::string_view name) {
   std::vector<std::string_view> names;
   for (const SensorObject &object : sensor_objects()) {
@@ -284,10 +300,7 @@ Declaration read_declaration(const SensorObject &object, const bpf_object *opene
 
 Result<Declaration> declaration_of(std::string_view name) {
   SensorObject object = TRY(find_sensor_object(name));
-  std::unique_ptr<bpf_object, ObjectCloser> opened(
-      bpf_object__open_mem(object.bytes.data(), object.bytes.size(), nullptr));
-  CHECK(opened != nullptr);
-  return read_declaration(object, opened.get());
+  return read_declaration(object, open_object(object).get());
 }
 
 }  // namespace waggle

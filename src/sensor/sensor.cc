@@ -29,11 +29,6 @@
 namespace waggle {
 namespace {
 
-struct ObjectCloser {
-  void operator()(bpf_object *object) const { bpf_object__close(object); }
-};
-using ObjectPtr = std::unique_ptr<bpf_object, ObjectCloser>;
-
 struct LinkDestroyer {
   void operator()(bpf_link *link) const { bpf_link__destroy(link); }
 };
@@ -297,7 +292,7 @@ struct Sensor::State {
   uint32_t *asleep = nullptr, *stopped = nullptr;  // the programs' variables, in `shared`
   uint64_t *min = nullptr;                         // in `live`; null: the sensor has no such parameter
 
-  Result<void> load_plan(const SensorObject &bytes, int plan);
+  Result<void> load_plan(const SensorObject &embedded, int plan);
   Result<void> choose_programs(int plan);
   // Whether the kernel and, for hooks in user space, the traced files have it.
   Result<void> find_hook(const Hook &hook, const std::string &section);
@@ -320,7 +315,7 @@ Sensor &Sensor::operator=(Sensor &&) noexcept = default;
 Sensor::~Sensor() = default;
 
 Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options) {
-  SensorObject bytes = TRY(find_sensor_object(name));
+  SensorObject embedded = TRY(find_sensor_object(name));
   listen_to_libbpf();
   KernelBtfLease lease;
   auto state = std::make_unique<State>();
@@ -331,7 +326,7 @@ Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options)
   std::optional<Error> first_failure;
   int plan = 1;
   for (int last_plan = 1; plan <= last_plan; plan++) {
-    Result<void> loaded = state->load_plan(bytes, plan);
+    Result<void> loaded = state->load_plan(embedded, plan);
     if (loaded) return Sensor(std::move(state));
     // Without privileges every plan fails alike, at whichever hook was asked for first.
     if (loaded.error().code == ErrorCode::kDenied) loaded.error().what = fmt::format("cannot start sensor '{}'", name);
@@ -347,15 +342,10 @@ Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options)
   return tl::unexpected(std::move(*first_failure));
 }
 
-Result<void> Sensor::State::load_plan(const SensorObject &bytes, int plan) {
+Result<void> Sensor::State::load_plan(const SensorObject &embedded, int plan) {
   libbpf_said.clear();
-  bpf_object_open_opts open_options = {};
-  open_options.sz = sizeof(open_options);
-  std::string object_name(bytes.name);
-  open_options.object_name = object_name.c_str();
-  object.reset(bpf_object__open_mem(bytes.bytes.data(), bytes.bytes.size(), &open_options));
-  CHECK(object != nullptr);
-  if (declaration.name.empty()) declaration = read_declaration(bytes, object.get());
+  object = open_object(embedded);
+  if (declaration.name.empty()) declaration = read_declaration(embedded, object.get());
   if (declaration.needs_target() && options.target.empty())
     return fail(ErrorCode::kInvalid, fmt::format("sensor '{}' needs to know what to trace", declaration.name), {},
                 fmt::format("waggle watch {}:{}", declaration.name, declaration.example_target()));
