@@ -245,6 +245,10 @@ BtfType Btf::type(BtfId id) const {
   return type;
 }
 
+BtfKind Btf::kind(BtfId id) const {
+  return id == kBtfVoid ? BtfKind::kVoid : kind_of(load<btf_type>(place(id)).info);
+}
+
 BtfId Btf::find(BtfKind kind, std::string_view name) const {
   std::call_once(lazy_->index_once, [this] { build_index(); });
   const uint32_t hash = hash_of(kind, name);

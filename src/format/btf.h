@@ -157,6 +157,7 @@ class Btf {
   bool contains(BtfId id) const { return id < end_id(); }
 
   BtfType type(BtfId id) const;  // REQUIRES: contains(id); so does every function below
+  BtfKind kind(BtfId id) const;  // type(id).kind, for walks over all types
 
   // The first type of that name and kind, its own before those of the base; kBtfVoid
   // when there is none. The first call builds an index of all names, 126,000 types in

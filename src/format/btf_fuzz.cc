@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/check.h"
 #include "format/btf.h"
+#include "format/btf_subset.h"
 
 namespace {
 
@@ -37,6 +39,10 @@ void walk(const Btf &btf) {
     BtfId found = btf.find(type.kind, type.name);
     CHECK(found != kBtfVoid && btf.type(found).name == type.name && btf.type(found).kind == type.kind);
   }
+  std::vector<BtfId> roots;
+  for (BtfId id = 0; id < btf.end_id() && id < kTypesMost; id++) roots.push_back(id);
+  Result<Btf> subset = Btf::parse(btf_subset(btf, roots));
+  CHECK(subset.has_value());
 }
 
 }  // namespace
