@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "base/check.h"
-#include "kernel/shared_btf.h"
+#include "sensor/core_types.h"
 
 namespace waggle {
 namespace {
@@ -49,7 +49,7 @@ Result<Session> Session::start(std::vector<SensorRequest> requests) {
   for (SensorRequest &request : requests)
     session.members_.push_back({std::move(request), nullptr, {}, nullptr, nullptr});
 
-  KernelBtfLease lease;
+  LoadingLease lease;
   // Verification is the kernel's work on our time: it uses every CPU there is.
   std::atomic<size_t> next{0};
   auto load_some = [&]() noexcept {

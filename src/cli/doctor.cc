@@ -9,7 +9,7 @@
 #include "base/version.h"
 #include "cli/verb.h"
 #include "kernel/features.h"
-#include "kernel/shared_btf.h"
+#include "sensor/core_types.h"
 #include "sensor/sensor.h"
 
 namespace waggle {
@@ -42,7 +42,7 @@ Finding examine(const SensorObject &object) {
 }
 
 std::vector<Finding> examine_sensors() {
-  KernelBtfLease lease;
+  LoadingLease lease;
   std::vector<Finding> findings;
   for (const SensorObject &object : sensor_objects()) findings.push_back(examine(object));
   return findings;

@@ -232,17 +232,21 @@ void ObjectCloser::operator()(bpf_object *object) const {
   bpf_object__close(object);
 }
 
-ObjectPtr open_object(const SensorObject &object) {
+std::vector<std::byte> unpack(const SensorObject &object) {
   unsigned long long bytes = ZSTD_getFrameContentSize(object.packed.data(), object.packed.size());
   CHECK(bytes != ZSTD_CONTENTSIZE_UNKNOWN && bytes != ZSTD_CONTENTSIZE_ERROR);
-  // libbpf copies what it keeps.
   std::vector<std::byte> unpacked(bytes);
   CHECK(ZSTD_decompress(unpacked.data(), bytes, object.packed.data(), object.packed.size()) == bytes);
-  std::string name(object.name);
+  return unpacked;
+}
+
+ObjectPtr open_object(std::string_view name, std::span<const std::byte> elf, const std::string &core_types) {
+  std::string ended_name(name);
   bpf_object_open_opts options = {};
   options.sz = sizeof(options);
-  options.object_name = name.c_str();
-  ObjectPtr opened(bpf_object__open_mem(unpacked.data(), bytes, &options));
+  options.object_name = ended_name.c_str();
+  if (!core_types.empty()) options.btf_custom_path = core_types.c_str();
+  ObjectPtr opened(bpf_object__open_mem(elf.data(), elf.size(), &options));
   CHECK(opened != nullptr);
   return opened;
 }
@@ -300,7 +304,7 @@ Declaration read_declaration(const SensorObject &object, const bpf_object *opene
 
 Result<Declaration> declaration_of(std::string_view name) {
   SensorObject object = TRY(find_sensor_object(name));
-  return read_declaration(object, open_object(object).get());
+  return read_declaration(object, open_object(object.name, unpack(object)).get());
 }
 
 }  // namespace waggle

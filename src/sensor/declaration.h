@@ -68,8 +68,11 @@ struct ObjectCloser {
   void operator()(bpf_object *object) const;
 };
 using ObjectPtr = std::unique_ptr<bpf_object, ObjectCloser>;
-// Unpacks it (1.6 ms for the largest of 0.8 MB) and opens it under the sensor's name.
-ObjectPtr open_object(const SensorObject &object);
+// 1.6 ms for the largest, of 0.8 MB.
+std::vector<std::byte> unpack(const SensorObject &object);
+// Opens what was unpacked, which libbpf does not need afterwards. `core_types`: a file with
+// the kernel's types for CO-RE, empty for the kernel's own.
+ObjectPtr open_object(std::string_view name, std::span<const std::byte> elf, const std::string &core_types = {});
 
 // All sensors, sorted by name. The bytes live as long as the process.
 std::span<const SensorObject> sensor_objects();

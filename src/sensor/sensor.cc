@@ -22,8 +22,8 @@
 #include "kernel/perf_event.h"
 #include "kernel/probes.h"
 #include "kernel/ring_reader.h"
-#include "kernel/shared_btf.h"
 #include "schema/named_numbers.h"
+#include "sensor/core_types.h"
 #include "sensor/user_hooks.h"
 
 namespace waggle {
@@ -292,7 +292,7 @@ struct Sensor::State {
   uint32_t *asleep = nullptr, *stopped = nullptr;  // the programs' variables, in `shared`
   uint64_t *min = nullptr;                         // in `live`; null: the sensor has no such parameter
 
-  Result<void> load_plan(const SensorObject &embedded, int plan);
+  Result<void> load_plan(const SensorObject &embedded, int plan, const LoadingLease &lease);
   Result<void> choose_programs(int plan);
   // Whether the kernel and, for hooks in user space, the traced files have it.
   Result<void> find_hook(const Hook &hook, const std::string &section);
@@ -317,7 +317,7 @@ Sensor::~Sensor() = default;
 Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options) {
   SensorObject embedded = TRY(find_sensor_object(name));
   listen_to_libbpf();
-  KernelBtfLease lease;
+  LoadingLease lease;
   auto state = std::make_unique<State>();
   state->options = options;
 
@@ -326,7 +326,7 @@ Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options)
   std::optional<Error> first_failure;
   int plan = 1;
   for (int last_plan = 1; plan <= last_plan; plan++) {
-    Result<void> loaded = state->load_plan(embedded, plan);
+    Result<void> loaded = state->load_plan(embedded, plan, lease);
     if (loaded) return Sensor(std::move(state));
     // Without privileges every plan fails alike, at whichever hook was asked for first.
     if (loaded.error().code == ErrorCode::kDenied) loaded.error().what = fmt::format("cannot start sensor '{}'", name);
@@ -342,14 +342,20 @@ Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options)
   return tl::unexpected(std::move(*first_failure));
 }
 
-Result<void> Sensor::State::load_plan(const SensorObject &embedded, int plan) {
+Result<void> Sensor::State::load_plan(const SensorObject &embedded, int plan, const LoadingLease &lease) {
   libbpf_said.clear();
-  object = open_object(embedded);
+  std::vector<std::byte> elf = unpack(embedded);
+  CoreTypes core_types;
+  object = open_object(embedded.name, elf, core_types.path());
   if (declaration.name.empty()) declaration = read_declaration(embedded, object.get());
   if (declaration.needs_target() && options.target.empty())
     return fail(ErrorCode::kInvalid, fmt::format("sensor '{}' needs to know what to trace", declaration.name), {},
                 fmt::format("waggle watch {}:{}", declaration.name, declaration.example_target()));
   TRY(choose_programs(plan));
+  if (!core_types.fill(lease.types(), object.get(), elf)) {
+    object = open_object(embedded.name, elf);
+    TRY(choose_programs(plan));
+  }
   user_hooks.prepare(object.get());
   TRY(configure());
   if (int error = bpf_object__load(object.get()); error != 0) {

@@ -1,0 +1,152 @@
+#include "sensor/core_types.h"
+
+#include <bpf/btf.h>
+#include <fmt/format.h>
+#include <gelf.h>
+#include <linux/bpf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <mutex>
+#include <set>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "base/check.h"
+#include "format/btf_subset.h"
+#include "kernel/kernel_btf.h"
+
+namespace waggle {
+namespace {
+
+// The beginning of .BTF.ext.
+struct ExtensionHeader {
+  uint16_t magic;
+  uint8_t version, flags;
+  uint32_t header_bytes;
+  uint32_t functions_at, functions_bytes, lines_at, lines_bytes;
+  uint32_t relocations_at, relocations_bytes;
+};
+// Of the relocations of one section; they follow.
+struct SectionHeader {
+  uint32_t name, count;
+};
+
+template <typename T>
+T load(std::span<const std::byte> bytes, size_t at) {
+  T value;
+  CHECK(at <= bytes.size() && sizeof(value) <= bytes.size() - at);
+  memcpy(&value, bytes.data() + at, sizeof(value));
+  return value;
+}
+
+std::span<const std::byte> section_of(std::span<const std::byte> elf, std::string_view name) {
+  elf_version(EV_CURRENT);
+  // It is not written to.
+  Elf *file = elf_memory(reinterpret_cast<char *>(const_cast<std::byte *>(elf.data())), elf.size());
+  CHECK(file != nullptr);
+  size_t names = 0;
+  CHECK(elf_getshdrstrndx(file, &names) == 0);
+  std::span<const std::byte> found;
+  for (Elf_Scn *section = nullptr; (section = elf_nextscn(file, section)) != nullptr;) {
+    GElf_Shdr header;
+    CHECK(gelf_getshdr(section, &header) != nullptr);
+    if (name == elf_strptr(file, names, header.sh_name)) found = elf.subspan(header.sh_offset, header.sh_size);
+  }
+  elf_end(file);
+  return found;
+}
+
+// Of `folio___until_6_12` the kernel's type is `folio`.
+std::string_view without_flavor(std::string_view name) {
+  return name.substr(0, name.rfind("___"));
+}
+
+using Names = std::unordered_set<std::string_view>;
+
+// The names of the types that relocations of the programs to be loaded are about.
+Names relocated_types(const bpf_object *object, std::span<const std::byte> elf) {
+  std::set<std::string_view> sections = {".text"};
+  bpf_program *program;
+  bpf_object__for_each_program(program, object) {
+    if (bpf_program__autoload(program)) sections.insert(bpf_program__section_name(program));
+  }
+  const btf *types = bpf_object__btf(object);
+  Names names;
+  std::span<const std::byte> extension = section_of(elf, ".BTF.ext");
+  auto header = load<ExtensionHeader>(extension, 0);
+  if (header.relocations_bytes == 0) return names;
+  size_t at = header.header_bytes + header.relocations_at, end = at + header.relocations_bytes;
+  size_t step = load<uint32_t>(extension, at);
+  at += sizeof(uint32_t);
+  while (at < end) {
+    auto section = load<SectionHeader>(extension, at);
+    at += sizeof(section);
+    std::string_view name = btf__name_by_offset(types, section.name);
+    // The mark of programs that are not loaded unless asked for is not theirs to libbpf.
+    if (name.starts_with('?')) name.remove_prefix(1);
+    bool loads = sections.count(name) > 0;
+    for (uint32_t i = 0; i < section.count; i++, at += step) {
+      if (!loads) continue;
+      auto relocation = load<bpf_core_relo>(extension, at);
+      const btf_type *type = btf__type_by_id(types, relocation.type_id);
+      names.insert(without_flavor(btf__name_by_offset(types, type->name_off)));
+    }
+  }
+  return names;
+}
+
+bool may_be_relocated(BtfKind kind) {
+  return kind == BtfKind::kStruct || kind == BtfKind::kUnion || kind == BtfKind::kEnum || kind == BtfKind::kEnum64 ||
+         kind == BtfKind::kTypedef || kind == BtfKind::kInt || kind == BtfKind::kFloat;
+}
+
+}  // namespace
+
+struct LoadingLease::Types {
+  KernelBtf file;
+  Btf types;
+};
+
+LoadingLease::LoadingLease() {
+  static std::mutex mutex;
+  static std::weak_ptr<const Types> shared;
+  std::lock_guard lock(mutex);
+  types_ = shared.lock();
+  if (types_ != nullptr) return;
+  Result<KernelBtf> file = KernelBtf::load();
+  if (!file) return;
+  Result<Btf> types = Btf::parse(file->bytes());
+  if (!types) return;
+  types_ = std::make_shared<Types>(Types{std::move(*file), std::move(*types)});
+  shared = types_;
+}
+
+const Btf *LoadingLease::types() const {
+  return types_ != nullptr ? &types_->types : nullptr;
+}
+
+CoreTypes::CoreTypes() : file_(memfd_create("waggle-kernel-types", MFD_CLOEXEC)) {
+  if (file_.valid()) path_ = fmt::format("/proc/self/fd/{}", file_.get());
+}
+
+bool CoreTypes::fill(const Btf *kernel, const bpf_object *object, std::span<const std::byte> elf) {
+  if (kernel == nullptr || !file_.valid()) return false;
+  Names names = relocated_types(object, elf), missing = names;
+  std::vector<BtfId> roots;
+  for (BtfId id = 1; id < kernel->end_id(); id++) {
+    if (!may_be_relocated(kernel->kind(id))) continue;
+    std::string_view name = kernel->type(id).name;
+    if (!names.contains(name)) continue;
+    roots.push_back(id);
+    missing.erase(name);
+  }
+  if (!missing.empty() && !modules_with_btf().empty()) return false;
+  std::vector<std::byte> subset = btf_subset(*kernel, roots);
+  return ftruncate(file_.get(), 0) == 0 &&
+         pwrite(file_.get(), subset.data(), subset.size(), 0) == static_cast<ssize_t>(subset.size());
+}
+
+}  // namespace waggle

@@ -1,0 +1,53 @@
+// The kernel's types that the CO-RE relocations of one BPF object ask for.
+//
+// libbpf compares the name of every type of the kernel with each type that an object
+// knows: 1.2 ms a type, and 8 ms and 6 MB to read them first. So it is given a BTF that
+// holds those types alone (its option `btf_custom_path`), made from the kernel's own in
+// one walk for all of them.
+// source: libbpf, bpf_object__relocate_core(); Documentation/bpf/btf.rst, ".BTF.ext"
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/fd.h"
+#include "format/btf.h"
+#include "kernel/shared_btf.h"
+
+namespace waggle {
+
+// While one lives, sensors that are loaded share one reading of the kernel's types.
+// Threads: any number, in any threads.
+class LoadingLease {
+ public:
+  LoadingLease();
+  const Btf *types() const;  // null: the kernel has none, or they cannot be read
+
+ private:
+  struct Types;
+  KernelBtfLease libbpfs_;
+  std::shared_ptr<const Types> types_;
+};
+
+class CoreTypes {
+ public:
+  // What an object is to be opened with; empty where no file can be made.
+  const std::string &path() const { return path_; }
+
+  // Puts there what the relocations of the programs that `object` will load ask for.
+  // `elf`: what it was opened from. False when libbpf has to look for the types itself,
+  // because one may be a module's; the object must then be opened without the path.
+  bool fill(const Btf *kernel, const bpf_object *object, std::span<const std::byte> elf);
+
+  CoreTypes();
+
+ private:
+  Fd file_;
+  std::string path_;
+};
+
+}  // namespace waggle
