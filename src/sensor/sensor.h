@@ -105,6 +105,7 @@ class Sensor {
   Result<void> read_snapshot(Batch &batch);
 
   // Number of the stream's or snapshots' rows read, filtered, lost; of the table's events.
+  // Until stop(), runs that the kernel left out may be told up to 5 s late.
   Counts stream_counts() const;
   Counts table_counts() const;
   Cost cost() const;

@@ -55,15 +55,28 @@ bool subtract_row(const Schema &schema, std::span<std::byte> row, std::span<cons
   return changed;
 }
 
+// Whether nothing was counted since the table was read. An event is counted before its
+// row is written, so the table is read once more after the last one.
+bool TableReader::rests() {
+  Counts counts = sensor_->table_counts();
+  bool same = counts.produced == counts_.produced && counts.delivered == counts_.delivered;
+  counts_ = counts;
+  bool was_quiet = is_quiet_;
+  is_quiet_ = same;
+  return same && was_quiet;
+}
+
 Result<void> TableReader::read_changes(Batch &changes) {
   const Schema &schema = *sensor_->declaration().table;
+  // What a gauge holds rests for as long as it is held: a row of it is never done. It may
+  // fall without an event.
+  bool is_held =
+      std::any_of(schema.columns.begin(), schema.columns.end(), [](const Column &column) { return column.is_gauge; });
+  if (!is_held && rests()) return {};
   Batch now(schema);
   TRY(sensor_->read_table(now));
   size_t capacity = sensor_->table_capacity();
   bool nearly_full = now.rows() > capacity / 4 * 3;
-  // What a gauge holds rests for as long as it is held: a row of it is never done.
-  bool is_held =
-      std::any_of(schema.columns.begin(), schema.columns.end(), [](const Column &column) { return column.is_gauge; });
   size_t key_bytes = sensor_->table_key_bytes();
   std::vector<std::vector<std::byte>> idle_keys;
   for (size_t i = 0; i < now.rows(); i++) {

@@ -28,9 +28,12 @@ class TableReader {
   Result<void> read_changes(Batch &changes);
 
  private:
+  bool rests();
   void forget_idle(const std::vector<std::vector<std::byte>> &idle_keys);
 
   Sensor *sensor_;
+  Counts counts_;                                                 // when the table was last read
+  bool is_quiet_ = false;                                         // it has been read once more since they last changed
   std::unordered_map<std::string, std::vector<std::byte>> last_;  // key bytes → value bytes
 };
 
