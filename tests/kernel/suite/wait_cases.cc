@@ -281,9 +281,11 @@ void oncpu_sleeper() {
   Seen seen = watch.stop();
   std::vector<Json> rows = rows_where(seen.rows, "comm", "wg-naps");
   expect_equal(rows.size(), size_t{1}, "rows of one name");
-  expect(slices >= count, fmt::format("{} slices of a task that slept {} times", slices, count));
-  // A few more come before and after the accounts are read.
-  expect_between(number(rows[0], "count"), slices, slices + 10, "slices against schedstat");
+  // A nap is none when its time is over before the task has left the CPU.
+  expect(slices >= count / 2, fmt::format("{} slices of a task that slept {} times", slices, count));
+  // A few more come before and after the accounts are read. A virtual machine's kernel was
+  // seen to switch without a tracepoint, as in "runq: the table has every wait of schedstat".
+  expect_between(number(rows[0], "count"), slices - slices / 100, slices + 10, "slices against schedstat");
 }
 
 void runqlen_spinners() {
