@@ -31,7 +31,7 @@ class Arena {
   std::span<T> list(const std::vector<T> &items) {
     static_assert(std::is_trivially_destructible_v<T>);
     if (items.empty()) return {};
-    T *at = static_cast<T *>(memory_.allocate(sizeof(T) * items.size(), alignof(T)));
+    T *at = std::pmr::polymorphic_allocator<T>(&memory_).allocate(items.size());
     std::uninitialized_copy(items.begin(), items.end(), at);
     return {at, items.size()};
   }

@@ -93,7 +93,7 @@ class Parser {
 
   // --- parser_types.cc
   TypeSyntax *type();
-  bool type_base(TypeSyntax &type);
+  bool type_base(TypeSyntax &made);
   bool type_layers(std::vector<TypeSyntax::Layer> &layers);
   // Whether a type stands at that token, as one that is no name of anything else.
   bool is_type_word(const Token &token) const;

@@ -69,16 +69,15 @@ Type Type::record(std::shared_ptr<const Record> record) {
   return type;
 }
 
-Type Type::tuple(std::vector<std::pair<std::string, Type>> fields) {
+Type Type::tuple(const std::vector<std::pair<std::string, Type>> &fields) {
   auto record = std::make_shared<Record>();
   uint32_t at = 0, most = 1;
-  for (auto &[name, each] : fields) {
+  for (const auto &[name, each] : fields) {
     uint32_t alignment = each.alignment();
     most = std::max(most, alignment);
     at = (at + alignment - 1) / alignment * alignment;
-    uint32_t bytes = each.bytes();
-    record->fields.push_back({std::move(name), std::move(each), at, 0, 0});
-    at += bytes;
+    record->fields.push_back({name, each, at, 0, 0});
+    at += each.bytes();
   }
   record->bytes = (at + most - 1) / most * most;
   Type type = Type::record(std::move(record));

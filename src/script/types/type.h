@@ -85,7 +85,7 @@ class Type {
   static Type array(const Type &of, uint32_t count);
   static Type record(std::shared_ptr<const Record> record);
   // Fields are placed one after the other, each at a multiple of its alignment.
-  static Type tuple(std::vector<std::pair<std::string, Type>> fields);
+  static Type tuple(const std::vector<std::pair<std::string, Type>> &fields);
   static Type enumeration(std::string name, uint32_t bytes, std::vector<std::pair<std::string, int64_t>> values);
   static Type stack(TypeKind kind, StackMode mode, uint32_t frames);
   static Type aggregate(TypeKind kind, bool is_signed, const AggregateParameters &parameters = {});
