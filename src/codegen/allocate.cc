@@ -144,10 +144,11 @@ class Allocation {
     is_temporary_.resize(code_.registers);
     auto visit = [](const Machine &each, auto define, auto use) { visit_registers(each, define, use); };
     std::vector<Block> blocks = blocks_of(code_.body, code_.labels);
-    std::vector<BitSet> after = live_after(code_.body, blocks, code_.registers, visit);
+    const Liveness liveness(code_.body, blocks, code_.registers, visit);
+    BitSet live(code_.registers);
     const std::vector<float> weight = weights();
     for (size_t i = 0; i < blocks.size(); i++) {
-      BitSet &live = after[i];
+      liveness.after(i, live);
       for (uint32_t at = blocks[i].end; at-- > blocks[i].begin;) {
         const Machine &each = code_.body[at];
         bool is_move = each.is_move() && each.src != kFrame;

@@ -119,11 +119,12 @@ bool simplify_flow(Function &function) {
 bool drop_unused(Function &function) {
   auto visit = [](const Instruction &each, auto define, auto use) { visit_ir(each, define, use); };
   std::vector<Block> blocks = blocks_of(function.body, function.labels);
-  std::vector<BitSet> after = live_after(function.body, blocks, function.registers, visit);
+  const Liveness liveness(function.body, blocks, function.registers, visit);
+  BitSet live(function.registers);
   std::vector<bool> dropped(function.body.size());
   bool changed = false;
   for (size_t i = 0; i < blocks.size(); i++) {
-    BitSet &live = after[i];
+    liveness.after(i, live);
     for (uint32_t at = blocks[i].end; at-- > blocks[i].begin;) {
       Instruction &each = function.body[at];
       bool is_read = each.to != kNoRegister && live.test(each.to);
