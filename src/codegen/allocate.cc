@@ -190,7 +190,7 @@ class Allocation {
     int depth = 0;
     for (size_t at = 0; at < weight.size(); at++) {
       depth += deeper[at];
-      weight[at] = depth == 0 ? 1 : depth == 1 ? 10 : depth == 2 ? 100 : 1000;
+      weight[at] = depth == 0 ? 1.0F : depth == 1 ? 10.0F : depth == 2 ? 100.0F : 1000.0F;
     }
     return weight;
   }

@@ -148,15 +148,19 @@ class Emulator {
     }
   }
 
+  static void *place(uint64_t base, const bpf_insn &each) {
+    uint64_t address = base + static_cast<uint64_t>(int64_t{each.off});
+    return reinterpret_cast<void *>(address);  // NOLINT(performance-no-int-to-ptr): registers hold addresses
+  }
+
   static void load(const bpf_insn &each, Registers &r) {
     uint64_t value = 0;
-    memcpy(&value, reinterpret_cast<const void *>(r[each.src_reg] + static_cast<uint64_t>(int64_t{each.off})),
-           bytes(each));
+    memcpy(&value, place(r[each.src_reg], each), bytes(each));
     r[each.dst_reg] = value;
   }
 
   static void store(const bpf_insn &each, const Registers &r, uint64_t value) {
-    void *at = reinterpret_cast<void *>(r[each.dst_reg] + static_cast<uint64_t>(int64_t{each.off}));
+    void *at = place(r[each.dst_reg], each);
     if (BPF_MODE(each.code) == BPF_ATOMIC) {
       CHECK(each.imm == BPF_ADD && bytes(each) >= 4);
       uint64_t there = 0;

@@ -17,21 +17,25 @@ constexpr uint64_t kFunctionAddress = 0xf00dull << 48;
 // What a null pointer and an offset make.
 constexpr uint64_t kNullBytes = 4096;
 
+void *host_memory(uint64_t address) {
+  return reinterpret_cast<void *>(address);  // NOLINT(performance-no-int-to-ptr): registers hold addresses
+}
+
 uint64_t load(uint64_t address, Size size) {
   uint64_t value = 0;
-  memcpy(&value, reinterpret_cast<const void *>(address), static_cast<size_t>(size));
+  memcpy(&value, host_memory(address), static_cast<size_t>(size));
   return value;
 }
 
 void store(uint64_t address, Size size, uint64_t value) {
-  memcpy(reinterpret_cast<void *>(address), &value, static_cast<size_t>(size));
+  memcpy(host_memory(address), &value, static_cast<size_t>(size));
 }
 
 void atomic_add(uint64_t address, Size size, uint64_t value) {
   if (size == Size::k4)
-    __atomic_fetch_add(reinterpret_cast<uint32_t *>(address), static_cast<uint32_t>(value), __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(static_cast<uint32_t *>(host_memory(address)), static_cast<uint32_t>(value), __ATOMIC_SEQ_CST);
   else
-    __atomic_fetch_add(reinterpret_cast<uint64_t *>(address), value, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(static_cast<uint64_t *>(host_memory(address)), value, __ATOMIC_SEQ_CST);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ class Interpreter {
   //           any that a helper fails with
   Result<uint64_t> run(std::span<const uint64_t> arguments = {});
   // For helpers: the same for another function, within the running one's budget.
-  Result<uint64_t> call(FunctionId function, std::span<const uint64_t> arguments);
+  Result<uint64_t> call(FunctionId id, std::span<const uint64_t> arguments);
   Result<uint64_t> call_address(uint64_t function_address, std::span<const uint64_t> arguments);
 
   uint64_t executed() const { return executed_; }  // instructions of the last run

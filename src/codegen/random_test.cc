@@ -29,7 +29,7 @@ std::string all_of(const std::vector<Function> &program) {
 }
 
 TEST(CodegenRandom, ProgramsMeanTheSameEverywhere) {
-  const uint64_t programs = number_from("WAGGLE_CODEGEN_PROGRAMS", 1500);
+  const uint64_t programs = number_from("WAGGLE_CODEGEN_PROGRAMS", 1000);
   const uint64_t seed = number_from("WAGGLE_CODEGEN_SEED", 1);
   uint64_t compared = 0, too_complex = 0, too_large = 0, instructions = 0;
   std::chrono::nanoseconds compiling{};

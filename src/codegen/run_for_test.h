@@ -76,11 +76,16 @@ class KernelRunner {
   Fd map_, program_;
 };
 
+inline void read_packet(const Input &input, const std::array<uint64_t, kArgumentsMost> &in) {
+  auto *to = reinterpret_cast<void *>(in[2]);  // NOLINT(performance-no-int-to-ptr): it is an address
+  memcpy(to, reinterpret_cast<const std::byte *>(input.data()) + in[1], in[3]);
+}
+
 inline Result<uint64_t> helper_for_test(const Input &input, Interpreter &interpreter, uint32_t helper,
                                         const std::array<uint64_t, kArgumentsMost> &in) {
   switch (helper) {
     case BPF_FUNC_skb_load_bytes:
-      memcpy(reinterpret_cast<void *>(in[2]), reinterpret_cast<const std::byte *>(input.data()) + in[1], in[3]);
+      read_packet(input, in);
       return 0;
     case BPF_FUNC_ktime_get_ns:
       return 1'000'000;
@@ -114,7 +119,7 @@ inline std::optional<uint64_t> run_in_emulator(const Code &code, const Input &in
   auto helper = [&](uint32_t id, const std::array<uint64_t, kArgumentsMost> &in) -> uint64_t {
     if (id == BPF_FUNC_ktime_get_ns) return 1'000'000;
     CHECK(id == BPF_FUNC_skb_load_bytes);
-    memcpy(reinterpret_cast<void *>(in[2]), reinterpret_cast<const std::byte *>(input.data()) + in[1], in[3]);
+    read_packet(input, in);
     return 0;
   };
   return Emulator(code, helper, kInstructionsMost).run(0);
