@@ -16,6 +16,9 @@
 namespace waggle::codegen {
 namespace {
 
+// BPF_LD and BPF_IMM are 0.
+constexpr int kWideConstant = BPF_DW;
+
 bool fits_imm(int64_t value) {
   return value == static_cast<int32_t>(value);
 }
@@ -292,7 +295,8 @@ class Lowering {
   void byte_swap(const Instruction &each) {
     // "To big endian" swaps on every machine that waggle runs on.
     static_assert(std::endian::native == std::endian::little);
-    in_place(each, [&](uint32_t to) { put(BPF_ALU | BPF_END | BPF_TO_BE, to, 0, 0, 8 * static_cast<int>(each.size)); });
+    in_place(each,
+             [&](uint32_t to) { put(BPF_ALU | BPF_END | BPF_TO_BE, to, 0, 0, static_cast<int64_t>(each.size) * 8); });
   }
 
   // Division of magnitudes, then the sign: without a branch that the verifier would have
@@ -449,7 +453,7 @@ class Lowering {
         else if (static_cast<uint64_t>(value.number) <= UINT32_MAX)
           put(BPF_ALU | BPF_MOV | BPF_K, to, 0, 0, static_cast<int32_t>(value.number));
         else
-          put(BPF_LD | BPF_DW | BPF_IMM, to, 0, 0, value.number);
+          put(kWideConstant, to, 0, 0, value.number);
         return;
       case Value::Kind::kSlot:
         move(to, kFrame);
@@ -468,7 +472,7 @@ class Lowering {
   }
 
   void link(uint32_t to, Machine::Link what, const Value &value) {
-    Machine &made = put(BPF_LD | BPF_DW | BPF_IMM, to, 0, 0, value.number);
+    Machine &made = put(kWideConstant, to, 0, 0, value.number);
     made.link = what;
     made.target = value.id;
   }
