@@ -9,7 +9,7 @@
 namespace waggle::codegen {
 namespace {
 
-#define WAGGLE_HELPER_NAME(name) "bpf_" #name
+#define WAGGLE_HELPER_NAME(name) #name
 constexpr std::string_view kHelpers[] = {__BPF_FUNC_MAPPER(WAGGLE_HELPER_NAME)};
 #undef WAGGLE_HELPER_NAME
 
@@ -109,7 +109,7 @@ std::string alu(const bpf_insn &each) {
 std::string call(const bpf_insn &each) {
   if (each.src_reg == BPF_PSEUDO_CALL) return fmt::format("call pc{:+}", each.imm);
   if (each.imm < 0 || static_cast<size_t>(each.imm) >= std::size(kHelpers)) return fmt::format("call #{}", each.imm);
-  return fmt::format("call {}#{}", kHelpers[each.imm], each.imm);
+  return fmt::format("call bpf_{}#{}", kHelpers[each.imm], each.imm);
 }
 
 std::string jump(const bpf_insn &each) {
@@ -157,8 +157,11 @@ std::string store(const bpf_insn &each) {
   return fmt::format("{} = r{}", memory(each, base), from);
 }
 
+// BPF_LD and BPF_IMM are 0.
+constexpr int kWideConstant = BPF_DW;
+
 bool takes_two(std::span<const bpf_insn> instructions, size_t at) {
-  return instructions[at].code == (BPF_LD | BPF_DW | BPF_IMM) && at + 1 < instructions.size();
+  return instructions[at].code == kWideConstant && at + 1 < instructions.size();
 }
 
 std::string text_at(std::span<const bpf_insn> instructions, size_t at) {
