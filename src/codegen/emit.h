@@ -9,6 +9,6 @@
 namespace waggle::codegen {
 
 // errors: Exhausted, a jump is too long
-Result<CompiledFunction> emit(MachineCode code);
+Result<CompiledFunction> emit(MachineCode machine);
 
 }  // namespace waggle::codegen

@@ -249,7 +249,6 @@ class Propagation {
         return (pattern & possible) == possible && become(each, left);
       }
       case Op::kOr:
-        return right == 0 && become(each, left);
       case Op::kXor:
         return right == 0 && become(each, left);
       case Op::kShiftLeft:
