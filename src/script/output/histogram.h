@@ -39,9 +39,9 @@ constexpr uint32_t hist_index(int64_t value, uint32_t bits) {
 // The least value of a bucket; of hist_buckets(bits): 2^63, where the last one ends.
 // REQUIRES: 1 <= index <= hist_buckets(bits)
 constexpr uint64_t hist_lower(uint32_t index, uint32_t bits) {
-  uint32_t at = index - 1, parts = 1u << bits;
-  if (at < parts) return at;
-  return static_cast<uint64_t>(parts + (at & (parts - 1))) << ((at >> bits) - 1);
+  uint32_t at = index - 1, parts = 1u << bits, power = at >> bits;
+  if (power == 0) return at;
+  return static_cast<uint64_t>(parts + (at & (parts - 1))) << (power - 1);
 }
 
 // REQUIRES, of all lhist functions: step > 0, low <= high

@@ -74,11 +74,12 @@ std::string kind_name(const Type &type) {
   }
 }
 
-Type row_of(std::vector<Type> arguments) {
+Type row_of(const std::vector<Type> &arguments) {
   std::vector<std::pair<std::string, Type>> fields;
-  for (Type &type : arguments)
-    fields.emplace_back("", type.is_aggregate() ? Type::integer(8, type.is_signed()) : std::move(type));
-  return Type::tuple(std::move(fields));
+  fields.reserve(arguments.size());
+  for (const Type &type : arguments)
+    fields.emplace_back("", type.is_aggregate() ? Type::integer(8, type.is_signed()) : type);
+  return Type::tuple(fields);
 }
 
 }  // namespace
@@ -153,7 +154,7 @@ struct Format::Parser {
         {'x', Conversion::kHex},     {'X', Conversion::kHexUpper},  {'o', Conversion::kOctal},
         {'p', Conversion::kPointer}, {'c', Conversion::kCharacter}, {'s', Conversion::kText},
     };
-    bool has_length = piece.token.size() > 0;
+    bool has_length = !piece.token.empty();
     if (!has_length && take("r")) {
       piece.conversion = Conversion::kBuffer;
       BufferForm form = take("x") ? BufferForm::kEscaped : take("h") ? BufferForm::kBlanks : BufferForm::kMixed;

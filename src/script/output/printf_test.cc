@@ -30,6 +30,7 @@ Argument word(std::string_view value) {
 
 std::vector<Type> types_of(const std::vector<Argument> &arguments) {
   std::vector<Type> types;
+  types.reserve(arguments.size());
   for (const Argument &each : arguments) types.push_back(each.type);
   return types;
 }

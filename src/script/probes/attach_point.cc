@@ -440,6 +440,7 @@ class Parser {
 
 Failure unknown_provider(const Part &part) {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kProviderRows));
   for (const ProviderRow &row : kProviderRows) names.push_back(row.name);
   std::string_view near = nearest(lower_case(part.text), names);
   std::string hint = near.empty() ? "probe types are kprobe, fentry, tracepoint, uprobe, usdt, profile, interval, …"

@@ -91,14 +91,13 @@ Result<const Btf *> BtfTypes::kernel() {
     failure_ = bytes.error();
     return tl::unexpected(*failure_);
   }
-  Opened opened{"vmlinux", std::make_unique<KernelBtf>(std::move(*bytes)), nullptr};
-  Result<Btf> types = Btf::parse(opened.bytes->bytes());
+  auto file = std::make_unique<KernelBtf>(std::move(*bytes));
+  Result<Btf> types = Btf::parse(file->bytes());
   if (!types) {
     failure_ = types.error();
     return tl::unexpected(*failure_);
   }
-  opened.types = std::make_unique<Btf>(std::move(*types));
-  kernel_ = std::move(opened);
+  kernel_ = Opened{"vmlinux", std::move(file), std::make_unique<Btf>(std::move(*types))};
   return kernel_->types.get();
 }
 
@@ -109,11 +108,10 @@ void BtfTypes::open_modules() {
     // A module that goes away meanwhile is none.
     Result<KernelBtf> bytes = KernelBtf::load_module(name, *kernel_->bytes);
     if (!bytes) continue;
-    Opened opened{name, std::make_unique<KernelBtf>(std::move(*bytes)), nullptr};
-    Result<Btf> types = Btf::parse(opened.bytes->bytes(), kernel_->types.get());
+    auto file = std::make_unique<KernelBtf>(std::move(*bytes));
+    Result<Btf> types = Btf::parse(file->bytes(), kernel_->types.get());
     if (!types) continue;
-    opened.types = std::make_unique<Btf>(std::move(*types));
-    modules_.push_back(std::move(opened));
+    modules_.push_back({name, std::move(file), std::make_unique<Btf>(std::move(*types))});
   }
 }
 
