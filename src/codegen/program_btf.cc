@@ -3,12 +3,11 @@
 #include <linux/btf.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
-#include <unordered_map>
 
 #include "base/text.h"
 #include "codegen/ir.h"
+#include "format/btf_writer.h"
 
 namespace waggle::codegen {
 namespace {
@@ -31,56 +30,23 @@ std::string identifier(std::string_view name) {
   return made;
 }
 
-class Writer {
- public:
-  uint32_t string(std::string_view text) {
-    if (text.empty()) return 0;
-    auto [found, is_new] = offsets_.try_emplace(std::string(text), static_cast<uint32_t>(strings_.size()));
-    if (is_new) strings_.append(text).push_back('\0');
-    return found->second;
-  }
-
-  void put(uint32_t word) { types_.push_back(word); }
-  void type(uint32_t name, uint32_t kind, uint32_t count, uint32_t size_or_type) {
-    put(name);
-    put(kind << 24 | count);
-    put(size_or_type);
-  }
-
-  std::vector<std::byte> bytes() const {
-    btf_header header = {};
-    header.magic = BTF_MAGIC;
-    header.version = BTF_VERSION;
-    header.hdr_len = sizeof(header);
-    header.type_len = static_cast<uint32_t>(types_.size() * sizeof(uint32_t));
-    header.str_off = header.type_len;
-    header.str_len = static_cast<uint32_t>(strings_.size());
-    std::vector<std::byte> all(sizeof(header) + header.type_len + header.str_len);
-    memcpy(all.data(), &header, sizeof(header));
-    memcpy(all.data() + sizeof(header), types_.data(), header.type_len);
-    memcpy(all.data() + sizeof(header) + header.type_len, strings_.data(), header.str_len);
-    return all;
-  }
-
- private:
-  std::vector<uint32_t> types_;
-  std::string strings_ = std::string(1, '\0');
-  std::unordered_map<std::string, uint32_t> offsets_;
-};
+void put_type(BtfWriter &out, uint32_t name, uint32_t kind, uint32_t count, uint32_t size_or_type) {
+  out.put(btf_type{name, kind << 24 | count, {size_or_type}});
+}
 
 // A prototype and a function of it: two types.
-void write_function(Writer &out, const Subprogram &function, bool is_program, uint32_t prototype) {
-  out.type(0, BTF_KIND_FUNC_PROTO, function.parameters, kInt);
+void write_function(BtfWriter &out, const Subprogram &function, bool is_program, uint32_t prototype) {
+  put_type(out, 0, BTF_KIND_FUNC_PROTO, function.parameters, kInt);
   for (uint32_t i = 0; i < function.parameters; i++) {
     out.put(out.string(kParameterNames[i]));
     out.put(is_program ? kPointer : kU64);
   }
   // The kernel calls back static functions only, and verifies global ones by themselves.
-  out.type(out.string(identifier(function.name)), BTF_KIND_FUNC, is_program ? BTF_FUNC_GLOBAL : BTF_FUNC_STATIC,
+  put_type(out, out.string(identifier(function.name)), BTF_KIND_FUNC, is_program ? BTF_FUNC_GLOBAL : BTF_FUNC_STATIC,
            prototype);
 }
 
-void write_lines(Writer &out, ProgramBtf &made, const Code &code, const Source &source) {
+void write_lines(BtfWriter &out, ProgramBtf &made, const Code &code, const Source &source) {
   bool has_position =
       std::any_of(code.lines.begin(), code.lines.end(), [](const LinePlace &each) { return each.position.line != 0; });
   if (!has_position) return;
@@ -101,12 +67,12 @@ void write_lines(Writer &out, ProgramBtf &made, const Code &code, const Source &
 
 ProgramBtf describe(const Code &code, const Source &source) {
   ProgramBtf made;
-  Writer out;
-  out.type(out.string("int"), BTF_KIND_INT, 0, 4);
-  out.put(BTF_INT_SIGNED << 24 | 32);
-  out.type(out.string("unsigned long long"), BTF_KIND_INT, 0, 8);
-  out.put(64);
-  out.type(0, BTF_KIND_PTR, 0, 0);
+  BtfWriter out;
+  put_type(out, out.string("int"), BTF_KIND_INT, 0, 4);
+  out.put(uint32_t{BTF_INT_SIGNED << 24 | 32});
+  put_type(out, out.string("unsigned long long"), BTF_KIND_INT, 0, 8);
+  out.put(uint32_t{64});
+  put_type(out, 0, BTF_KIND_PTR, 0, 0);
   uint32_t next = kFirstFunction;
   for (const Subprogram &each : code.subprograms) {
     write_function(out, each, each.start == 0, next);

@@ -2,10 +2,9 @@
 
 #include <linux/btf.h>
 
-#include <string>
-#include <string_view>
-#include <type_traits>
 #include <unordered_map>
+
+#include "format/btf_writer.h"
 
 namespace waggle {
 namespace {
@@ -16,8 +15,7 @@ constexpr BtfId kPointerToVoid = 1;
 class Subset {
  public:
   explicit Subset(const Btf &from) : from_(from) {
-    strings_ += '\0';
-    put(btf_type{0, static_cast<uint32_t>(BTF_KIND_PTR) << 24, {kBtfVoid}});
+    out_.put(btf_type{0, static_cast<uint32_t>(BTF_KIND_PTR) << 24, {kBtfVoid}});
   }
 
   void add(BtfId root) {
@@ -31,18 +29,7 @@ class Subset {
       Part part = taken_[i];
       part.is_outline ? outline(from_.type(part.id)) : copy(from_.type(part.id));
     }
-    btf_header header = {};
-    header.magic = BTF_MAGIC;
-    header.version = BTF_VERSION;
-    header.hdr_len = sizeof(header);
-    header.type_len = static_cast<uint32_t>(types_.size());
-    header.str_off = header.type_len;
-    header.str_len = static_cast<uint32_t>(strings_.size());
-    std::string all(reinterpret_cast<const char *>(&header), sizeof(header));
-    all += types_;
-    all += strings_;
-    auto *begin = reinterpret_cast<const std::byte *>(all.data());
-    return {begin, begin + all.size()};
+    return out_.bytes();
   }
 
  private:
@@ -86,47 +73,31 @@ class Subset {
     return id == kBtfVoid ? kBtfVoid : take({id, true});
   }
 
-  uint32_t text(std::string_view name) {
-    if (name.empty()) return 0;
-    auto [at, is_new] = texts_.try_emplace(name, static_cast<uint32_t>(strings_.size()));
-    if (is_new) {
-      strings_ += name;
-      strings_ += '\0';
-    }
-    return at->second;
-  }
-
-  template <typename T>
-  void put(const T &record) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    types_.append(reinterpret_cast<const char *>(&record), sizeof(record));
-  }
-
   void copy(const BtfType &type) {
     btf_type head = {};
-    head.name_off = text(type.name);
+    head.name_off = out_.string(type.name);
     head.info = static_cast<uint32_t>(type.kind) << 24 | type.count | (type.kind_flag ? 1u << 31 : 0);
     if (type.kind == BtfKind::kTypedef)
       head.type = refer_to_outline(type.target);
     else
       head.size = type.bytes;
-    put(head);
+    out_.put(head);
     if (std::optional<BtfInteger> integer = from_.integer(type.id)) {
       uint32_t encoding = (integer->is_signed ? BTF_INT_SIGNED : 0) | (integer->is_char ? BTF_INT_CHAR : 0) |
                           (integer->is_bool ? BTF_INT_BOOL : 0);
-      put(encoding << 24 | integer->bit_offset << 16 | integer->bits);
+      out_.put(encoding << 24 | integer->bit_offset << 16 | integer->bits);
     }
-    if (type.kind == BtfKind::kArray) put(btf_array{refer(type.target), kBtfVoid, from_.array_length(type.id)});
+    if (type.kind == BtfKind::kArray) out_.put(btf_array{refer(type.target), kBtfVoid, from_.array_length(type.id)});
     for (BtfMember member : from_.members(type.id)) {
       uint32_t size = type.kind_flag ? member.bit_size << 24 : 0;
-      put(btf_member{text(member.name), refer(member.type), size | member.bit_offset});
+      out_.put(btf_member{out_.string(member.name), refer(member.type), size | member.bit_offset});
     }
     for (BtfEnumerator value : from_.enumerators(type.id)) {
       auto low = static_cast<uint32_t>(value.value), high = static_cast<uint32_t>(value.value >> 32);
       if (type.kind == BtfKind::kEnum)
-        put(btf_enum{text(value.name), static_cast<int32_t>(low)});
+        out_.put(btf_enum{out_.string(value.name), static_cast<int32_t>(low)});
       else
-        put(btf_enum64{text(value.name), low, high});
+        out_.put(btf_enum64{out_.string(value.name), low, high});
     }
   }
 
@@ -139,18 +110,17 @@ class Subset {
       head.type = refer_to_outline(type.target);
     else
       head.size = type.bytes;
-    put(head);
-    if (type.kind == BtfKind::kInt) put(type.bytes * 8);
+    out_.put(head);
+    if (type.kind == BtfKind::kInt) out_.put(type.bytes * 8);
     if (type.kind == BtfKind::kArray)
-      put(btf_array{refer_to_outline(type.target), kBtfVoid, from_.array_length(type.id)});
-    for (BtfParameter parameter : from_.parameters(type.id)) put(btf_param{0, refer_to_outline(parameter.type)});
+      out_.put(btf_array{refer_to_outline(type.target), kBtfVoid, from_.array_length(type.id)});
+    for (BtfParameter parameter : from_.parameters(type.id)) out_.put(btf_param{0, refer_to_outline(parameter.type)});
   }
 
   const Btf &from_;
-  std::string types_, strings_;
+  BtfWriter out_;
   std::vector<Part> taken_;  // in the order of the new ids
   std::unordered_map<Part, BtfId, HashPart> new_ids_;
-  std::unordered_map<std::string_view, uint32_t> texts_;
 };
 
 }  // namespace

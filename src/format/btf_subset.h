@@ -3,6 +3,8 @@
 // It holds what libbpf's CO-RE needs to place the fields of those types: the types
 // themselves, all that lies inside them, and names. Pointers point to void, for nothing
 // behind a pointer has a place in the type. Typedefs and qualifiers of members are gone.
+// A typedef keeps what it points to and the parameters of functions, as types without
+// names or members: CO-RE tells it from others by their kinds.
 // source: Documentation/bpf/btf.rst; what bpftool-gen(8) `min_core_btf` is for
 #pragma once
 
