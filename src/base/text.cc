@@ -61,14 +61,22 @@ std::string_view trim(std::string_view text) {
 }
 
 bool glob_match(std::string_view pattern, std::string_view text) {
+  return glob_match(pattern, text, [](std::string_view rest, char c) -> size_t {
+    return !rest.empty() && (rest[0] == '?' || rest[0] == c) ? 1 : 0;
+  });
+}
+
+bool glob_match(std::string_view pattern, std::string_view text,
+                size_t (*match_one)(std::string_view pattern, char c)) {
   // The last star seen is the only one worth going back to.
   size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;
       resume = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      p++, t++;
+    } else if (size_t taken = match_one(pattern.substr(p), text[t]); taken > 0) {
+      p += taken;
+      t++;
     } else if (star != std::string_view::npos) {
       p = star + 1;
       t = ++resume;

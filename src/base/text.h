@@ -15,6 +15,9 @@ std::string_view trim(std::string_view text);  // blanks, tabs and line ends
 
 // Shell patterns: * and ?, all else literally. The whole text must match.
 bool glob_match(std::string_view pattern, std::string_view text);
+// The same, where more than '?' stands for one character: `match_one` says how many
+// characters of the pattern's beginning stand for `c`, 0 when they do not.
+bool glob_match(std::string_view pattern, std::string_view text, size_t (*match_one)(std::string_view pattern, char c));
 
 // The candidate that a mistyped word most likely means: at most a third of its
 // letters wrong. Empty when none is near. For "did you mean".

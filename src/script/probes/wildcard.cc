@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "script/probes/attach_point.h"
 
 namespace waggle::script {
@@ -44,24 +45,7 @@ bool has_wildcard(std::string_view text) {
 }
 
 bool wildcard_match(std::string_view pattern, std::string_view text) {
-  // The last star seen is the only one worth going back to.
-  size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (size_t taken = match_one(pattern.substr(p), text[t]); taken > 0) {
-      p += taken;
-      t++;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') p++;
-  return p == pattern.size();
+  return glob_match(pattern, text, match_one);
 }
 
 std::string wider_glob(std::string_view pattern) {
