@@ -7,6 +7,7 @@
 #include <cctype>
 #include <utility>
 
+#include "base/text.h"
 #include "script/syntax/constant_expression.h"
 
 namespace waggle::script {
@@ -31,15 +32,9 @@ bool is_space(char c) {
   return std::isspace(static_cast<unsigned char>(c)) != 0;
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 // The word that `rest` begins with, which is taken from it.
 std::string_view take_word(std::string_view &rest) {
-  rest = trimmed(rest);
+  rest = trim(rest);
   size_t end = 0;
   while (end < rest.size() && is_word(rest[end])) end++;
   std::string_view word = rest.substr(0, end);
@@ -166,7 +161,7 @@ void Lexer::directive() {
   if (line.starts_with("#!")) return;
   std::string_view rest = std::string_view(line).substr(1);
   std::string_view word = take_word(rest);
-  rest = trimmed(rest);
+  rest = trim(rest);
   bool begins = word == "if" || word == "ifdef" || word == "ifndef";
   if (begins) {
     Condition condition;
@@ -221,9 +216,9 @@ void Lexer::define(std::string_view rest, const Location &at) {
     }
     define.has_parameters = true;
     std::string_view list = rest.substr(1, end - 1);
-    while (!trimmed(list).empty()) {
+    while (!trim(list).empty()) {
       std::string_view parameter = take_word(list);
-      list = trimmed(list);
+      list = trim(list);
       if (parameter.empty() || (!list.empty() && list[0] != ',')) {
         diagnostics_.error(at, fmt::format("the parameters of #define {} are not names", name));
         return;
@@ -233,7 +228,7 @@ void Lexer::define(std::string_view rest, const Location &at) {
     }
     rest.remove_prefix(end + 1);
   }
-  define.body = arena_.text(trimmed(rest));
+  define.body = arena_.text(trim(rest));
   defines_[arena_.text(name)] = std::move(define);
 }
 

@@ -347,7 +347,6 @@ Statement *Parser::keyword_statement(bool &known) {
   Location begin = word.at;
   Statement *made = nullptr;
   bool ends_itself = false;
-  // A name that is called is no keyword.
   if (word.is_word("let")) {
     made = let();
   } else if (word.is_word("while")) {

@@ -137,7 +137,7 @@ bool Parser::skip_attributes(bool &packed) {
       if (peek().kind == TokenKind::kEnd) return expect(")");
       Token token = take();
       depth += token.is("(") ? 1 : token.is(")") ? -1 : 0;
-      packed |= token.is_word("packed") || token.is_word("__packed__") || token.is_word("preserve_access_index");
+      packed |= token.is_word("packed") || token.is_word("__packed__");
     }
   }
   return true;
