@@ -145,8 +145,7 @@ bool CoreTypes::fill(const Btf *kernel, const bpf_object *object, std::span<cons
   }
   if (!missing.empty() && !modules_with_btf().empty()) return false;
   std::vector<std::byte> subset = btf_subset(*kernel, roots);
-  return ftruncate(file_.get(), 0) == 0 &&
-         pwrite(file_.get(), subset.data(), subset.size(), 0) == static_cast<ssize_t>(subset.size());
+  return pwrite(file_.get(), subset.data(), subset.size(), 0) == static_cast<ssize_t>(subset.size());
 }
 
 }  // namespace waggle

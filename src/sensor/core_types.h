@@ -33,8 +33,11 @@ class LoadingLease {
   std::shared_ptr<const Types> types_;
 };
 
+// The file with the types of one object, which lives as long as this.
 class CoreTypes {
  public:
+  CoreTypes();
+
   // What an object is to be opened with; empty where no file can be made.
   const std::string &path() const { return path_; }
 
@@ -42,8 +45,6 @@ class CoreTypes {
   // `elf`: what it was opened from. False when libbpf has to look for the types itself,
   // because one may be a module's; the object must then be opened without the path.
   bool fill(const Btf *kernel, const bpf_object *object, std::span<const std::byte> elf);
-
-  CoreTypes();
 
  private:
   Fd file_;

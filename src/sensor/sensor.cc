@@ -716,7 +716,7 @@ Counts Sensor::State::counts(uint32_t slot) const {
   return sum;
 }
 
-// Asking about each of a hundred programs is a fifth of what an idle host's look costs.
+// Of 130 calls of bpf(2) that an idle `waggle top` made a second, 105 asked for these.
 constexpr std::chrono::seconds kMissedRunsEvery{5};
 
 uint64_t Sensor::State::missed_runs() {

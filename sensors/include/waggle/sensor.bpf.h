@@ -168,7 +168,7 @@ static __always_inline bool wg_condition_holds(const void *fields, const volatil
 static __always_inline bool wg_fields_wanted(const void *fields, const volatile struct wg_condition *conditions) {
   bool any = false;
   /* Walked by the verifier, which knows the values all the same. Unrolled, these lines
-   * were nine tenths of all programs, and `watch open` took 20 ms longer to start. */
+   * make all objects together 20 MB instead of 5, which is read at each start. */
 #pragma clang loop unroll(disable)
   for (int i = 0; i < WG_CONDITIONS; i++) {
     if (!conditions[i].size) break;
