@@ -232,6 +232,7 @@ Expression *Parser::identifier() {
   if (!peek().is("(")) return expression<Identifier>(name.at, name.text);
   if (name.text == "sizeof" || name.text == "typeinfo") return of_type_or_expression(name);
   if (name.text == "offsetof") return offset_of(name);
+  if (name.text == "container_of") return container_of(name);
   return call(name);
 }
 
@@ -268,6 +269,36 @@ Expression *Parser::of_type_or_expression(const Token &name) {
   return expression<Typeinfo>(name.at, of_type, operand);
 }
 
+// container_of(pointer, type, field) is (type *)((uint64)pointer - offsetof(type, field)).
+Expression *Parser::container_of(const Token &name) {
+  take();
+  Expression *pointer = expression();
+  if (pointer == nullptr || !peek().is(",")) {
+    if (pointer != nullptr) unexpected(",");
+    return nullptr;
+  }
+  Expression *offset = offset_of(name);
+  if (offset == nullptr) return nullptr;
+  TypeSyntax number = {};
+  number.at = name.at;
+  number.name = "uint64";
+  auto *address = expression<Cast>(name.at, arena_.make<TypeSyntax>(number), pointer);
+  auto *begin = expression<Binary>(name.at, BinaryOperator::kSubtract, address, offset);
+  const auto &of = as<Offsetof>(*offset);
+  TypeSyntax around = {};
+  if (of.type != nullptr)
+    around = *of.type;
+  else
+    around.base = TypeSyntax::Base::kTypeof;
+  around.at = name.at;
+  around.of = of.type != nullptr ? around.of : of.operand;
+  std::vector<TypeSyntax::Layer> layers(around.layers.begin(), around.layers.end());
+  layers.push_back({nullptr, false});
+  around.layers = arena_.list(layers);
+  return expression<Cast>(name.at, arena_.make<TypeSyntax>(around), begin);
+}
+
+// `(` or, of what offsetof is a part of, a comma stands before the type.
 Expression *Parser::offset_of(const Token &name) {
   take();
   TypeSyntax *of_type = nullptr;

@@ -88,6 +88,7 @@ class Parser {
   Expression *call(const Token &name);
   Expression *of_type_or_expression(const Token &name);
   Expression *offset_of(const Token &name);
+  Expression *container_of(const Token &name);
   bool list(std::string_view end, std::vector<Expression *> &items);
   bool cast_follows();
 

@@ -57,6 +57,7 @@ TEST(Parser, FollowsTheRulesOfC) {
       {"{ let $x = 1; $x + 1 }", "{\n    let $x = 1;\n    ($x + 1)\n  }"},
       {"if (1) { 2 } else { 3 }", "if (1) {\n    2\n  } else {\n    3\n  }"},
       {"comptime sizeof($x)", "comptime sizeof($x)"},
+      {"container_of($p, struct a, b.c)", "((struct a*)(((uint64)$p) - offsetof(struct a, b.c)))"},
   };
   for (const auto &[text, expected] : cases) EXPECT_EQ(expression(text), expected) << text;
 }
