@@ -18,6 +18,8 @@ std::function<int()> configure_record(CLI::App &app);
 std::function<int()> configure_replay(CLI::App &app);
 std::function<int()> configure_list(CLI::App &app);
 std::function<int()> configure_diff(CLI::App &app);
+std::function<int()> configure_fmt(CLI::App &app);
+std::function<int()> configure_lsp(CLI::App &app);
 std::function<int()> configure_doctor(CLI::App &app);
 std::function<int()> configure_completion(CLI::App &app);
 std::function<int()> configure_man(CLI::App &app);
@@ -59,6 +61,14 @@ constexpr Verb kVerbs[] = {
      "waggle watch block --view histogram -d 10s --json > before.json\n"
      "waggle diff before.json after.json       # the most significant change first",
      configure_diff},
+    {"fmt", "scripts as they are written well: blanks, lines, indentation",
+     "waggle fmt slow.bt                       # as it would be\n"
+     "waggle fmt -w *.bt                       # in place\n"
+     "waggle fmt --check scripts/*.bt          # for CI: names what would change",
+     configure_fmt},
+    {"lsp", "a language server for scripts, for editors, over standard input and output",
+     "waggle lsp                               # what an editor starts for *.bt",
+     configure_lsp},
     {"doctor", "what this kernel can do, and each sensor on it",
      "waggle doctor\n"
      "waggle doctor --json | jq '.sensors[] | select(.state != \"runs\")'",
