@@ -21,6 +21,7 @@ install(FILES ${package_dir}/completion.fish DESTINATION ${CMAKE_INSTALL_DATADIR
 install(FILES ${package_dir}/man.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 RENAME waggle.1.gz)
 install(FILES packaging/copyright DESTINATION ${doc_dir})
 install(FILES README.md DESTINATION ${doc_dir} OPTIONAL)
+install(DIRECTORY scripts DESTINATION ${CMAKE_INSTALL_DATADIR}/waggle USE_SOURCE_PERMISSIONS FILES_MATCHING PATTERN "*.bt")
 install(DIRECTORY docs/guide docs/reference DESTINATION ${doc_dir} OPTIONAL FILES_MATCHING PATTERN "*.md")
 
 set(CPACK_GENERATOR DEB)
