@@ -131,7 +131,9 @@ bool Parser::c_definition() {
 }
 
 bool Parser::skip_attributes(bool &packed) {
-  while (take_word("__attribute__")) {
+  // No token is read behind them: an attach point may follow.
+  while (ahead_.empty() ? lexer_.peek_word() == "__attribute__" : peek().is_word("__attribute__")) {
+    take();
     if (!expect("(")) return false;
     for (int depth = 1; depth > 0;) {
       if (peek().kind == TokenKind::kEnd) return expect(")");
