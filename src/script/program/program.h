@@ -263,7 +263,7 @@ enum class Global : uint8_t {
   kTaiOffset,       // ns from the boot clock to TAI
   kProcessors,      // how many CPUs are possible
 };
-constexpr size_t kGlobals = 7;
+constexpr size_t kGlobalWords = 7;
 
 struct Program {
   // All have the same mechanism, and context. At least one.
