@@ -262,8 +262,11 @@ codegen::Value Writer::launder(const Value &pointer) {
 
 codegen::Value Writer::context_word(const Node &node) {
   Value word = b().load(Size::k8, context(), static_cast<int32_t>(node.number));
-  // Even what is a pointer for the kernel alone: `(uint64)args.skb`.
-  return narrow(node.type, launder(word));
+  const bool is_typed =
+      mechanism_ == Mechanism::kTpBtf || mechanism_ == Mechanism::kFentry || mechanism_ == Mechanism::kIterator;
+  // Also what is a pointer for the kernel alone: `(uint64)args.skb`.
+  if (is_typed && node.type.bytes() == kWordBytes) word = launder(word);
+  return narrow(node.type, word);
 }
 
 codegen::Value Writer::pt_register(uint32_t offset) {

@@ -14,6 +14,8 @@ constexpr uint64_t kOnes = 0x0101010101010101, kHighBits = 0x8080808080808080;
 constexpr uint64_t kUnrolledMost = 64;
 // Turns of a loop that the verifier walks one by one.
 constexpr uint64_t kWalkedMost = 32768, kWalkedCheaply = 8192;
+// Two branches each, of which the verifier keeps 8192 in mind.
+constexpr uint32_t kNeedleMost = 3072;
 
 std::optional<std::string> known_text(const Node &node) {
   if (node.op == Op::kText) return node.text.substr(0, std::min<size_t>(node.text.find('\0'), node.type.bytes()));
@@ -220,13 +222,13 @@ codegen::Value Writer::string_find(const Node &node) {
   Search search{where_bytes, what_bytes, text};
   Register found = b().variable();
   b().assign(found, -1);
-  if (turns <= kWalkedCheaply) {
+  if (text && turns <= kWalkedCheaply) {
     Register index = b().variable();
-    Value in_address = address(in), needle_address = text ? Value() : address(needle);
+    Value in_address = address(in);
     Label again = b().label(), next = b().label(), hit = b().label(), end = b().label();
     b().assign(index, 0);
     b().bind(again);
-    search_at(search, in_address, needle_address, index, hit, next, end);
+    search_at(search, in_address, {}, index, hit, next, end);
     b().bind(hit);
     b().assign(found, index);
     b().jump(end);
@@ -239,6 +241,17 @@ codegen::Value Writer::string_find(const Node &node) {
   if (!options_.has_loop) {
     unsupported(node.at, "strings of this length cannot be searched", "bpf_loop", "5.17");
     return 0;
+  }
+  if (what_bytes > kNeedleMost) {
+    fault(ErrorCode::kUnsupported, node.at, "a string of this length cannot be looked for",
+          fmt::format("the verifier follows {} bytes", kNeedleMost), "lower max_strlen");
+    return 0;
+  }
+  if (!text) {
+    // With room for all of the needle behind its last byte, nothing needs to be asked there.
+    Memory padded = temporary(where_bytes + what_bytes);
+    copy_string(padded, where_bytes + 1, in, where_bytes, false);
+    in = padded;
   }
   const uint32_t result = frame_word(), in_word = frame_word(), needle_word = frame_word();
   store(Size::k8, frame(result), -1);
@@ -261,6 +274,7 @@ codegen::Value Writer::string_find(const Node &node) {
 }
 
 // To next if it is not there, to end if it is not further on either.
+// REQUIRES: without a text, needle_bytes more than in_bytes can be read at `in`
 void Writer::search_at(const Search &search, const Value &in, const Value &needle, const Value &index, const Label &hit,
                        const Label &next, const Label &end) {
   b().branch(Condition::kAboveEqual, index, search.in_bytes, end);
@@ -271,23 +285,25 @@ void Writer::search_at(const Search &search, const Value &in, const Value &needl
     b().branch(Condition::kAbove, index, search.in_bytes - text.size(), end);
     Register first = b().load(Size::k1, at);
     b().branch_unless(first, end);
-    for (size_t i = 0; i < text.size(); i++) {
-      Value byte = i == 0 ? first : b().load(Size::k1, at, static_cast<int32_t>(i));
-      b().branch(Condition::kNotEqual, byte, static_cast<uint8_t>(text[i]), next);
+    // One branch a turn: the verifier follows each way through all turns that are left.
+    Value differ = b().bit_xor(first, static_cast<uint8_t>(text[0]));
+    for (size_t i = 1; i < text.size(); i++) {
+      Register byte = b().load(Size::k1, at, static_cast<int32_t>(i));
+      differ = b().bit_or(differ, b().bit_xor(byte, static_cast<uint8_t>(text[i])));
     }
+    b().branch_if(differ, next);
     return b().jump(hit);
   }
+  // Nothing is everywhere, even in nothing.
+  b().branch_unless(b().load(Size::k1, needle), hit);
+  b().branch_unless(b().load(Size::k1, at), end);
   Register i = b().variable();
   Label again = b().label();
   b().assign(i, 0);
   b().bind(again);
   Register wanted = b().load(Size::k1, b().add(needle, i));
   b().branch_unless(wanted, hit);
-  Register place = b().add(index, i);
-  b().branch(Condition::kAboveEqual, place, search.in_bytes, end);
-  Register byte = b().load(Size::k1, b().add(in, place));
-  b().branch_unless(byte, end);
-  b().branch(Condition::kNotEqual, byte, wanted, next);
+  b().branch(Condition::kNotEqual, b().load(Size::k1, b().add(at, i)), wanted, next);
   b().assign(i, b().add(i, 1));
   b().branch(Condition::kBelow, i, search.needle_bytes, again);
   b().jump(hit);
