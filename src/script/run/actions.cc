@@ -70,16 +70,6 @@ std::string output_of(const std::string &command) {
   return text;
 }
 
-// source: pcap-savefile(5)
-struct CaptureHeader {
-  uint32_t magic = 0xa1b23c4d;  // times in nanoseconds
-  uint16_t major = 2, minor = 4;
-  uint32_t zone = 0, accuracy = 0, length_most = 65535, link_type = 1;
-};
-struct PacketHeader {
-  uint32_t seconds = 0, nanoseconds = 0, captured = 0, length = 0;
-};
-
 }  // namespace
 
 Place place_of(const Sources &sources, const Location &at) {
@@ -96,7 +86,7 @@ void Actions::perform(std::span<const std::byte> record) {
   if (number >= parts_.script.actions.size()) return;
   const Action &action = parts_.script.actions[number];
   std::span<const std::byte> row = record.subspan(kHeaderBytes);
-  if (action.kind != Action::Kind::kSkbOutput && action.kind != Action::Kind::kRuntimeError &&
+  if (action.kind != Action::Kind::kRuntimeError &&
       action.row.is(TypeKind::kTuple) && row.size() < action.row.bytes())
     return;
   perform(action, row);
@@ -148,8 +138,8 @@ void Actions::perform(const Action &action, std::span<const std::byte> row) {
       error.code = static_cast<int64_t>(word_at(row, 0));
       return output.runtime_error(error);
     }
-    case Kind::kSkbOutput:
-      return store_packet(action, row);
+    case Kind::kSkbOutput:  // lower() refuses it
+      return;
     case Kind::kUnwatch:
       return parts_.attachments.unwatch(word_at(row, 0));
   }
@@ -253,29 +243,6 @@ void Actions::debug(const Action &action, std::span<const std::byte> row) {
   }
   std::string text = "bpf_trace_printk: " + text_of(action, row);
   if (trace_marker_->valid() && write(trace_marker_->get(), text.data(), text.size()) < 0) trace_marker_ = Fd();
-}
-
-// row: u64 monotonic nanoseconds, u32 captured, u32 length, the packet
-void Actions::store_packet(const Action &action, std::span<const std::byte> row) {
-  constexpr size_t kPacketAt = 16;
-  if (row.size() < kPacketAt) return;
-  auto found = captures_.find(action.text);
-  if (found == captures_.end()) {
-    Result<Fd> file = open_file(action.text, O_WRONLY | O_CREAT | O_TRUNC);
-    if (!file) parts_.sink.error(fmt::format("ERROR: {}: {}\n", file.error().what, file.error().why));
-    CaptureHeader header;
-    if (file && write(file->get(), &header, sizeof(header)) < 0) file = Fd();
-    found = captures_.emplace(action.text, file ? std::move(*file) : Fd()).first;
-  }
-  if (!found->second.valid()) return;
-  uint64_t lengths = word_at(row, 8);
-  auto captured = std::min<uint64_t>(static_cast<uint32_t>(lengths), row.size() - kPacketAt);
-  int64_t wall_ns = parts_.resolver.wall_ns(Clock::kMonotonic, word_at(row, 0));
-  PacketHeader header{static_cast<uint32_t>(wall_ns / 1'000'000'000), static_cast<uint32_t>(wall_ns % 1'000'000'000),
-                      static_cast<uint32_t>(captured), static_cast<uint32_t>(lengths >> 32)};
-  std::string packet(reinterpret_cast<const char *>(&header), sizeof(header));
-  packet.append(reinterpret_cast<const char *>(row.data() + kPacketAt), captured);
-  if (write(found->second.get(), packet.data(), packet.size()) < 0) found->second = Fd();
 }
 
 }  // namespace waggle::script

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -55,7 +54,6 @@ class Actions {
   void system(const Action &action, std::span<const std::byte> row);
   void join(const Action &action, std::span<const std::byte> row);
   void debug(const Action &action, std::span<const std::byte> row);
-  void store_packet(const Action &action, std::span<const std::byte> row);
   std::string text_of(const Action &action, std::span<const std::byte> row);
   void note_processes(const Type &row_type, std::span<const std::byte> row);
 
@@ -63,7 +61,6 @@ class Actions {
   bool has_exited_ = false, was_slow_ = false;
   int exit_code_ = 0;
   std::optional<Fd> trace_marker_;
-  std::map<std::string, Fd> captures_;  // skboutput's files
 };
 
 // Where in the script something is, with its line.

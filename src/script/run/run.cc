@@ -361,9 +361,13 @@ void Run::State::loop() {
     if (actions->has_exited() || sink->failure() != 0) break;
     wait_ms = had_some ? kWaitLeast_ms : std::min(wait_ms * 2, kWaitMost_ms);
     bool has_more = ring && ring->backlog() > 0 && had_some;
-    pollfd ready[3] = {{signals->fd(), POLLIN, 0}, {-1, POLLIN, 0}, {process.get(), POLLIN, 0}};
+    // Programs wake us up for exit() and a ring that fills; but poll(2) also returns for any
+    // record that is there, so while they come we do not ask, to read many at once.
+    int ring_fd = had_some ? -1 : maps->of(MapPlan::Role::kRing);
+    pollfd ready[4] = {
+        {signals->fd(), POLLIN, 0}, {-1, POLLIN, 0}, {process.get(), POLLIN, 0}, {ring_fd, POLLIN, 0}};
     if (options.child != nullptr) ready[1].fd = options.child->end_fd();
-    poll(ready, 3, has_more ? 0 : wait_ms);
+    poll(ready, 4, has_more ? 0 : wait_ms);
     if (ready[0].revents != 0) look_at_signals();
     if (ready[1].revents != 0 || ready[2].revents != 0) is_over = true;
     if (end && steady_clock::now() >= *end) is_over = true;
@@ -497,6 +501,11 @@ LowerOptions lower_options_for(const Script &script) {
   if (has_step([](const Step &step) { return step.kind == Step::Kind::kForMap; }) ||
       has_node([](const Node &node) { return node.op == Op::kMapLength || node.op == Op::kMapValue; }))
     options.has_for_each = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_for_each_map_elem);
+  if (has_node([](const Node &node) { return node.op == Op::kMapValue; }))
+    options.has_per_cpu_lookup = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_map_lookup_percpu_elem);
+  if (has_node([](const Node &node) { return node.op == Op::kPerCpuAddress; }))
+    if (Result<KernelSymbols> symbols = KernelSymbols::load(); symbols)
+      options.per_cpu_offsets = symbols->address_of("__per_cpu_offset").value_or(0);
   if (has_node([](const Node &node) { return node.op == Op::kFunction; }))
     options.has_function_address = has_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_func_ip);
   if (has_node([](const Node &node) { return node.op == Op::kNanoseconds && node.number == 2; }))
