@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "cli/leave.h"
+#include "cli/script_command.h"
 #include "cli/tools.h"
 #include "cli/verb.h"
 
@@ -49,6 +50,11 @@ int run_tool(const Tool &tool, CLI::App &app, std::span<const std::string> words
 }
 
 int run(int argc, char **argv) {
+  // A link named bpftrace is that program, with its own command line.
+  if (file_name_of(argc > 0 ? argv[0] : "") == "bpftrace") {
+    std::vector<std::string> its_words(argv + 1, argv + argc);
+    return leave(run_as_bpftrace(its_words));
+  }
   std::function<int()> chosen;
   CLI::App app;
   build_command_line(app, chosen);

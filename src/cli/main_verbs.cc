@@ -16,6 +16,7 @@ std::function<int()> configure_watch(CLI::App &app);
 std::function<int()> configure_top(CLI::App &app);
 std::function<int()> configure_record(CLI::App &app);
 std::function<int()> configure_replay(CLI::App &app);
+std::function<int()> configure_run(CLI::App &app);
 std::function<int()> configure_list(CLI::App &app);
 std::function<int()> configure_diff(CLI::App &app);
 std::function<int()> configure_fmt(CLI::App &app);
@@ -50,6 +51,13 @@ constexpr Verb kVerbs[] = {
      "waggle replay slow.wgl --sensor block    # as `waggle watch block` would have shown it\n"
      "waggle replay open.wgl --by pid.cmdline --failed",
      configure_replay},
+    {"run", "scripts in bpftrace's language: a file, or one line",
+     "waggle run -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }'\n"
+     "waggle run slow.bt 10                    # $1 is 10\n"
+     "waggle run -l 'tracepoint:sched:*'       # what can be traced; -lv: with arguments\n"
+     "waggle run --explain slow.bt             # what attaches, and what it costs\n"
+     "ln -s /usr/bin/waggle ~/bin/bpftrace     # bpftrace's own command line",
+     configure_run},
     {"list", "sensors, their columns, familiar tools, and what can be probed",
      "waggle list sensors --here               # with what this kernel can run\n"
      "waggle list sensors --cost               # events a second, ns an event, % of a core\n"

@@ -318,33 +318,6 @@ Expression *Parser::offset_of(const Token &name) {
   return expression<Offsetof>(name.at, of_type, operand, arena_.list(fields));
 }
 
-// container_of(pointer, type, field): (type *)((uint64)pointer - offsetof(type, field)).
-Expression *Parser::container_of(const Token &name) {
-  take();
-  Expression *pointer = expression();
-  if (pointer == nullptr || !expect(",")) return nullptr;
-  TypeSyntax *of_type = type();
-  if (of_type == nullptr || !expect(",")) return nullptr;
-  std::vector<std::string_view> fields;
-  do {
-    Token field;
-    if (!expect_name("a field", field)) return nullptr;
-    fields.push_back(field.text);
-  } while (take("."));
-  if (!expect(")")) return nullptr;
-  TypeSyntax word = {};
-  word.at = name.at;
-  word.name = "uint64";
-  TypeSyntax to = *of_type;
-  std::vector<TypeSyntax::Layer> layers(to.layers.begin(), to.layers.end());
-  layers.push_back({nullptr, false});
-  to.layers = arena_.list(layers);
-  auto *address = expression<Cast>(name.at, arena_.make<TypeSyntax>(word), pointer);
-  auto *offset = expression<Offsetof>(name.at, of_type, nullptr, arena_.list(fields));
-  auto *whole = expression<Binary>(name.at, BinaryOperator::kSubtract, address, offset);
-  return expression<Cast>(name.at, arena_.make<TypeSyntax>(to), whole);
-}
-
 Expression *Parser::map_access() {
   Token name = take();
   std::vector<Expression *> key;
