@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/verb.h"
 #include "cli/view_choice.h"
+#include "filter/filter.h"
 #include "recording/player.h"
 #include "view/slowest.h"
 
@@ -32,6 +33,7 @@ constexpr size_t kSlowestUnasked = 5;
 
 struct ReplayArguments : ViewArguments {
   std::string file, sensor, comm, container, min;
+  std::vector<std::string> where;
   uint32_t pid = 0;
   bool failed = false, verbose = false;
 
@@ -63,9 +65,11 @@ std::vector<Recorded> recorded_sensors(Player &player) {
 // The filters of `watch`, by the columns of the rows instead of in the kernel.
 class RowFilter {
  public:
+  //   host    gives the names that --where asks for
   //   errors  Misuse  the rows have no such column
-  static Result<RowFilter> make(const ReplayArguments &arguments, const Schema &schema) {
+  static Result<RowFilter> make(const ReplayArguments &arguments, const Schema &schema, Host &host) {
     RowFilter filter;
+    for (const std::string &text : arguments.where) TRY(filter.where_.add(text, schema, host));
     auto column_for = [&](Kind kind, std::string_view option) -> Result<const Column *> {
       if (const Column *column = schema.first_of(kind)) return column;
       return fail(ErrorCode::kMisuse,
@@ -99,6 +103,7 @@ class RowFilter {
     if (comm_ != nullptr && text(*comm_, row) != wanted_comm_) return false;
     if (duration_ != nullptr && natural(*duration_, row) < min_ns_) return false;
     if (errno_ != nullptr && integer(*errno_, row) == 0) return false;
+    if (!where_.holds(row)) return false;
     if (!container_) return true;
     std::string container;
     renderer.append_text(container, *container_, row);
@@ -108,6 +113,7 @@ class RowFilter {
  private:
   const Column *pid_ = nullptr, *comm_ = nullptr, *duration_ = nullptr, *errno_ = nullptr;
   std::optional<Field> container_;
+  filter::Filter where_;
   uint64_t wanted_pid_ = 0, min_ns_ = 0;
   std::string wanted_comm_, wanted_container_;
 };
@@ -140,7 +146,8 @@ Result<std::vector<Recorded>> choose_sensors(Player &player, const ReplayArgumen
               "there is " + known);
 }
 
-Result<void> show_several(ReplayPlan &plan, const std::vector<Recorded> &sensors, const ReplayArguments &arguments) {
+Result<void> show_several(ReplayPlan &plan, const std::vector<Recorded> &sensors, const ReplayArguments &arguments,
+                          Host &host) {
   std::string names;
   for (const Recorded &each : sensors) names += (names.empty() ? "" : ", ") + each.name;
   if ((plan.view != ViewKind::kAuto && plan.view != ViewKind::kStream) || !arguments.by.empty() ||
@@ -151,7 +158,7 @@ Result<void> show_several(ReplayPlan &plan, const std::vector<Recorded> &sensors
   plan.options.name_sensor = true;
   for (const Recorded &each : sensors)
     if (each.events != nullptr)
-      plan.shown.push_back({each.events, TRY(RowFilter::make(arguments, each.events->schema))});
+      plan.shown.push_back({each.events, TRY(RowFilter::make(arguments, each.events->schema, host))});
   if (plan.shown.empty())
     return fail(ErrorCode::kMisuse, "the recording has tables only, which cannot be mixed", "it has " + names,
                 "choose one with --sensor");
@@ -159,7 +166,7 @@ Result<void> show_several(ReplayPlan &plan, const std::vector<Recorded> &sensors
 }
 
 // As `watch` chooses between the rows and the table of a sensor.
-Result<void> show_one(ReplayPlan &plan, const Recorded &sensor, const ReplayArguments &arguments) {
+Result<void> show_one(ReplayPlan &plan, const Recorded &sensor, const ReplayArguments &arguments, Host &host) {
   const Schema *events = schema_of(sensor.events), *table = schema_of(sensor.table);
   ViewWishes wishes = {!arguments.by.empty() || !arguments.sort.empty(), !arguments.columns.empty(),
                        !arguments.stack.empty(), arguments.chooses_rows(),
@@ -173,7 +180,7 @@ Result<void> show_one(ReplayPlan &plan, const Recorded &sensor, const ReplayArgu
                 "use --view top or histogram");
   PlayedStream *main = wants_rows && events != nullptr ? sensor.events : sensor.table;
   if (main == nullptr) main = sensor.events;
-  plan.shown.push_back({main, TRY(RowFilter::make(arguments, main->schema))});
+  plan.shown.push_back({main, TRY(RowFilter::make(arguments, main->schema, host))});
 
   bool adds_up = plan.view == ViewKind::kTop || plan.view == ViewKind::kHistogram;
   bool can = adds_up && events != nullptr && events->first_of(Kind::kDuration) != nullptr;
@@ -183,7 +190,7 @@ Result<void> show_one(ReplayPlan &plan, const Recorded &sensor, const ReplayArgu
   if (!can || plan.options.format == Format::kCsv)
     return fail(ErrorCode::kMisuse, "--slowest goes with --view top or histogram, of rows that have a duration", {},
                 "not as CSV");
-  if (main == sensor.table) plan.shown.push_back({sensor.events, TRY(RowFilter::make(arguments, *events)), true});
+  if (main == sensor.table) plan.shown.push_back({sensor.events, TRY(RowFilter::make(arguments, *events, host)), true});
   return {};
 }
 
@@ -195,12 +202,13 @@ Result<ReplayPlan> make_plan(const ReplayArguments &arguments, Player &player) {
     return fail(ErrorCode::kMisuse, "a recording holds what happened, not what there was", {},
                 "use --view stream or top");
   plan.interval_ns = TRY(interval_ns(arguments)).value_or(0);
+  Host &host = player.host();
   std::vector<Recorded> sensors = TRY(choose_sensors(player, arguments));
   if (sensors.empty()) return fail(ErrorCode::kInvalid, "the recording has no sensors");
   if (sensors.size() > 1)
-    TRY(show_several(plan, sensors, arguments));
+    TRY(show_several(plan, sensors, arguments, host));
   else
-    TRY(show_one(plan, sensors.front(), arguments));
+    TRY(show_one(plan, sensors.front(), arguments, host));
   if (plan.view == ViewKind::kHeat && plan.interval_ns == 0) plan.interval_ns = 1'000'000'000;
   return plan;
 }
@@ -364,6 +372,8 @@ std::function<int()> configure_replay(CLI::App &app) {
   auto *filter = app.add_option_group("Filters");
   filter->add_option("-p,--pid", a.pid, "only this process")->type_name("PID")->check(positive());
   filter->add_option("--comm", a.comm, "only tasks of this name")->type_name("NAME");
+  filter->add_option("--where", a.where, "only rows that are so, as with watch: 'latency > 10ms && comm == nginx'")
+      ->type_name("EXPR");
   filter->add_option("--container", a.container, "only this container")->type_name("ID");
   filter->add_option("--min", a.min, "only what took at least this long (10ms, 1.5s; bare numbers are ms)")
       ->type_name("TIME");

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/text.h"
-#include "enrich/where.h"
+#include "filter/filter.h"
 #include "sensor/declaration.h"
 #include "view/layout.h"
 
@@ -167,10 +167,8 @@ TEST_F(ToolsTest, EveryCommandNamesWhatThereIs) {
         };
         bool holds = true;
         if (option == "--where" && value.find('{') == std::string::npos)
-          holds = in_either([&](const Schema &schema) {
-            Where where;
-            return add_condition(where, schema, value, host).has_value();
-          });
+          holds =
+              in_either([&](const Schema &schema) { return filter::Filter().add(value, schema, host).has_value(); });
         else if (option == "--where")
           holds = in_either([&](const Schema &schema) {
             return schema.find(value.substr(0, value.find_first_of("=!<>&~"))) != nullptr;

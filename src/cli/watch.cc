@@ -16,8 +16,9 @@
 #include "cli/signals.h"
 #include "cli/verb.h"
 #include "cli/view_choice.h"
-#include "enrich/where.h"
+#include "filter/filter.h"
 #include "kernel/bpf_stats.h"
+#include "sensor/filter_place.h"
 #include "view/slowest.h"
 #include "view/view.h"
 
@@ -46,8 +47,9 @@ struct WatchArguments : FilterArguments, ViewArguments {
 // As they were meant.
 struct WatchPlan {
   std::vector<SensorRequest> requests;
-  // Of --where, for each request: what is tested when rows, and keys of the table, are read.
-  std::vector<std::vector<TextCondition>> row_texts, key_texts;
+  // --where for each request, against its rows and the keys of its table. What the sensor's
+  // programs cannot test is tested when those are read.
+  std::vector<filter::Filter> row_filters, key_filters;
   ViewKind view = ViewKind::kAuto;
   ViewOptions view_options;
   std::optional<std::chrono::nanoseconds> interval, duration;
@@ -103,15 +105,23 @@ ViewKind view_of(const Declaration &declaration, const WatchArguments &arguments
                       wishes_of(arguments, declaration));
 }
 
+// All of --where against one schema.
+Result<filter::Filter> filter_of(const WatchArguments &arguments, const Schema &schema) {
+  filter::Filter made;
+  Host host;
+  for (const std::string &text : arguments.where) TRY(made.add(text, schema, host));
+  return made;
+}
+
 // Whether the sensor's table has what is asked to group by and of, and keys for what
 // --where asks. It is cheaper than rows, because the kernel adds it up, but has
 // fewer columns.
 bool table_has(const Declaration &declaration, const WatchArguments &arguments) {
   if (!declaration.table) return false;
-  for (const std::string &condition : arguments.where) {
-    const Column *column = declaration.table->find(column_of_condition(condition).value_or(""));
-    if (column == nullptr || column->role != Role::kKey || column->is_text()) return false;
-  }
+  Result<filter::Filter> filter = filter_of(arguments, *declaration.table);
+  if (!filter) return false;
+  for (const Column &column : filter->columns())
+    if (column.is_text()) return false;
   if (!arguments.of.empty()) {
     const Column *column = declaration.table->find(arguments.of);
     if (column == nullptr || column->kind != Kind::kHistogram) return false;
@@ -126,8 +136,9 @@ bool groups_by_process(const Declaration &declaration, const WatchArguments &arg
   auto tells_processes = [](const Column *column) {
     return column != nullptr && (column->kind == Kind::kPid || column->kind == Kind::kComm);
   };
-  for (const std::string &condition : arguments.where)
-    if (tells_processes(declaration.table->find(column_of_condition(condition).value_or("")))) return true;
+  if (Result<filter::Filter> filter = filter_of(arguments, *declaration.table))
+    for (const Column &column : filter->columns())
+      if (tells_processes(&column)) return true;
   if (arguments.by.empty()) return false;
   Result<std::vector<Field>> by = parse_fields(*declaration.table, arguments.by, {});
   return by && std::any_of(by->begin(), by->end(), [&](const Field &field) { return tells_processes(field.column); });
@@ -171,24 +182,21 @@ bool shows_stacks(const Declaration &declaration, ViewKind view, const WatchArgu
   return view == ViewKind::kStacks || names_stack(arguments.columns) || names_stack(arguments.by);
 }
 
-// --where: numbers are tested by the sensor's programs, text when rows or the table are read.
-Result<void> add_conditions(WatchPlan &plan, SensorRequest &request, const Declaration &declaration,
-                            const WatchArguments &arguments) {
+// --where: what programs can test is tested by the sensor's, the rest when rows or the table are read.
+Result<void> add_filters(WatchPlan &plan, SensorRequest &request, const Declaration &declaration,
+                         const WatchArguments &arguments) {
   SensorOptions &options = request.options;
-  Where rows, keys;
-  Host host;
-  for (const std::string &condition : arguments.where) {
-    std::string column = TRY(column_of_condition(condition));
-    if (options.want_events) TRY(add_condition(rows, *declaration.events, condition, host));
-    if (options.want_table) TRY(add_condition(keys, *declaration.table, condition, host));
-    if (options.want_table && declaration.table->find(column)->role != Role::kKey)
-      return fail(ErrorCode::kMisuse, fmt::format("column '{}' cannot be tested", column),
-                  "it is what the table adds up, and known only at the end", "test a column that is a key");
+  filter::Filter rows, keys;
+  if (options.want_events) {
+    rows = TRY(filter_of(arguments, *declaration.events));
+    options.row_filter = TRY(rows.program(*declaration.events, kFilterInstructionsMost));
   }
-  options.row_conditions = std::move(rows.numbers);
-  options.key_conditions = std::move(keys.numbers);
-  plan.row_texts.push_back(std::move(rows.texts));
-  plan.key_texts.push_back(std::move(keys.texts));
+  if (options.want_table) {
+    keys = TRY(filter_of(arguments, *declaration.table));
+    options.key_filter = TRY(keys.program(*declaration.table, kFilterInstructionsMost));
+  }
+  plan.row_filters.push_back(std::move(rows));
+  plan.key_filters.push_back(std::move(keys));
   return {};
 }
 
@@ -227,16 +235,13 @@ Result<void> plan_snapshot(WatchPlan &plan, const WatchArguments &arguments, con
   if (plan.view != ViewKind::kSnapshot && plan.view != ViewKind::kTop)
     return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' tells what there is, not what happens", declaration.name),
                 {}, "use --view snapshot or top");
-  if (!arguments.where.empty())
-    return fail(ErrorCode::kMisuse,
-                fmt::format("sensor '{}' has no programs that could test --where", declaration.name), {},
-                "choose among its rows with --json and jq");
   if (slow_rows(arguments))
     return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' has no calls", declaration.name),
                 "--min and --failed choose calls");
   if (arguments.slowest)
     return fail(ErrorCode::kMisuse, "--slowest goes with --view top or --view histogram of events");
   plan.snapshot = true;
+  plan.row_filters.push_back(TRY(filter_of(arguments, *declaration.snapshot)));
   if (!arguments.top && plan.view_options.format != Format::kPeople) plan.view_options.top = 0;
   bool goes_on = plan.interval || plan.duration || isatty(STDOUT_FILENO) == 1;
   if (plan.count == 0 && !goes_on) plan.count = 1;
@@ -311,7 +316,7 @@ Result<WatchPlan> make_plan(const WatchArguments &arguments) {
     if (shows_stacks(declaration, plan.view, arguments) && !is_set(arguments, "stacks"))
       request.options.parameters.emplace_back("stacks", "1");
     if (!several) TRY(plan_slowest(plan, request, declaration, arguments));
-    TRY(add_conditions(plan, request, declaration, arguments));
+    TRY(add_filters(plan, request, declaration, arguments));
     if (!declaration.events && plan.view == ViewKind::kStream)
       return fail(ErrorCode::kMisuse, fmt::format("sensor '{}' keeps a table and has no rows", request.name), {},
                   "use --view top or histogram");
@@ -353,14 +358,15 @@ Result<void> read_tables(Session &session, const WatchPlan &plan, View &view, Hi
     if (member.sensor != nullptr && member.sensor->declaration().snapshot) {
       Batch all(*member.sensor->declaration().snapshot);
       TRY(member.sensor->read_snapshot(all));
-      for (size_t i = 0; i < all.rows(); i++) view.add(all.schema(), all.row(i));
+      for (size_t i = 0; i < all.rows(); i++)
+        if (plan.row_filters[index].holds(all.row(i))) view.add(all.schema(), all.row(i));
     }
     if (member.table == nullptr) continue;
     Batch changes(*member.sensor->declaration().table);
     TRY(member.table->read_changes(changes));
     for (size_t i = 0; i < changes.rows(); i++) {
       Row row = changes.row(i);
-      if (all_hold(plan.key_texts[index], row))
+      if (plan.key_filters[index].rest_holds(row))
         view.add(changes.schema(), row);
       else
         hidden[index].emplace(reinterpret_cast<const char *>(row.data()), changes.schema().key_bytes);
@@ -474,7 +480,7 @@ int watch(const WatchArguments &arguments) {
     if (!member.request.is_asked_for || tells_first(plan, member.request.name)) host.observe(*member.events, row);
     if (!member.request.is_asked_for) return;
     auto index = static_cast<size_t>(&member - session.members().data());
-    if (!all_hold(plan.row_texts[index], row)) {
+    if (!plan.row_filters[index].rest_holds(row)) {
       hidden[index]++;
       return;
     }
@@ -543,9 +549,10 @@ std::function<int()> configure_watch(CLI::App &app) {
   auto *filter = app.add_option_group("Filters");
   add_filter_options(*filter, a);
   filter
-      ->add_option("--where", a.where,
-                   "only rows whose column is so: errno!=0, remote_port=80,443, path~log, flags&O_CREAT")
-      ->type_name("COL=VALUE");
+      ->add_option(
+          "--where", a.where,
+          "only rows that are so: errno!=0, port=80,443, flags&O_CREAT, 'latency > 10ms && path startswith /etc'")
+      ->type_name("EXPR");
   auto *view = app.add_option_group("View");
   add_view_options(*view, a, "stream, top, histogram, heatmap, stacks or snapshot",
                    "print this often (1s); 0: once, at the end");

@@ -25,6 +25,7 @@
 #include "kernel/ring_reader.h"
 #include "schema/named_numbers.h"
 #include "sensor/core_types.h"
+#include "sensor/filter_place.h"
 #include "sensor/user_hooks.h"
 
 namespace waggle {
@@ -145,15 +146,6 @@ Result<uint64_t> parse_named(const Parameter &parameter, const std::string &text
   if (Result<int64_t> number = parse_integer(text)) return static_cast<uint64_t>(*number);
   return fail(ErrorCode::kInvalid, fmt::format("bad {} '{}'", parameter.name, text),
               fmt::format("it is neither a number nor a known {}", kind_info(parameter.kind).name));
-}
-
-void set_conditions(const bpf_object *object, const char *name, const std::vector<Condition> &conditions) {
-  CHECK(conditions.size() <= kConditionsMost);
-  if (conditions.empty()) return;
-  std::span<std::byte> rodata = data_section(object, ".rodata");
-  std::optional<uint32_t> offset = offset_of_variable(object, ".rodata", name);
-  CHECK(offset && *offset + kConditionsMost * sizeof(Condition) <= rodata.size());
-  memcpy(rodata.data() + *offset, conditions.data(), conditions.size() * sizeof(Condition));
 }
 
 tl::unexpected<Error> bad_value(const Parameter &parameter, const std::string &text, std::string why) {
@@ -349,6 +341,8 @@ Result<Sensor> Sensor::load(std::string_view name, const SensorOptions &options)
 Result<void> Sensor::State::load_plan(const SensorObject &embedded, int plan, const LoadingLease &lease) {
   libbpf_said.clear();
   std::vector<std::byte> elf = unpack(embedded);
+  place_filter(elf, "wg_row_passes", options.row_filter);
+  place_filter(elf, "wg_key_passes", options.key_filter);
   CoreTypes core_types;
   object = open_object(embedded.name, elf, core_types.path());
   if (declaration.name.empty()) declaration = read_declaration(embedded, object.get());
@@ -440,8 +434,8 @@ Result<void> Sensor::State::configure() {
   // The kernel allots a table's rows when it loads: those that nobody reads are one.
   if (declaration.table && !options.want_table)
     bpf_map__set_max_entries(map_of(object.get(), declaration.name + "_table"), 1);
-  set_conditions(object.get(), "wg_row_conditions", options.row_conditions);
-  set_conditions(object.get(), "wg_key_conditions", options.key_conditions);
+  if (!options.row_filter.empty()) set_flag(object.get(), "wg_row_filter", true);
+  if (!options.key_filter.empty()) set_flag(object.get(), "wg_key_filter", true);
   if (declaration.events) {
     bpf_map *ring_of = map_of(object.get(), declaration.name + "_events");
     CHECK(ring_of != nullptr);

@@ -5,6 +5,8 @@
 // loaded in different threads.
 #pragma once
 
+#include <linux/bpf.h>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -15,7 +17,6 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "schema/batch.h"
-#include "schema/condition.h"
 #include "sensor/declaration.h"
 
 namespace waggle {
@@ -28,8 +29,9 @@ struct SensorOptions {
   int cgroup_fd = -1;  // an open cgroup v2 directory; it and its children
   // PARAMs of the sensor by name, values as people write them ("10ms", "4KiB").
   std::vector<std::pair<std::string, std::string>> parameters;
-  // Tested on rows of the stream, and on the keys of the table; kConditionsMost of each.
-  std::vector<Condition> row_conditions, key_conditions;
+  // Functions of (row, bytes), kFilterInstructionsMost at most, that say with 1 which rows of
+  // the stream, and with (key, bytes) which rows of the table, are wanted; empty: all.
+  std::vector<bpf_insn> row_filter, key_filter;
   std::string target;     // replaces TARGET in section names: a function or pattern
   size_t ring_bytes = 0;  // a power of two; 0: the sensor's own choice
 };
