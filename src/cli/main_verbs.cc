@@ -75,8 +75,7 @@ constexpr Verb kVerbs[] = {
      "waggle fmt --check scripts/*.bt          # for CI: names what would change",
      configure_fmt},
     {"lsp", "a language server for scripts, for editors, over standard input and output",
-     "waggle lsp                               # what an editor starts for *.bt",
-     configure_lsp},
+     "waggle lsp                               # what an editor starts for *.bt", configure_lsp},
     {"doctor", "what this kernel can do, and each sensor on it",
      "waggle doctor\n"
      "waggle doctor --json | jq '.sensors[] | select(.state != \"runs\")'",

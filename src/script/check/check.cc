@@ -195,6 +195,12 @@ void Checker::finish() {
       diagnostics_.error(known.at, fmt::format("Undefined map: @{}", name));
     script_.maps.push_back(std::move(map));
   }
+  if (script_.programs.size() > script_.config.max_bpf_progs)
+    diagnostics_.error(script_.programs.front().at,
+                       fmt::format("Your program is trying to generate more than {} BPF programs, which exceeds the "
+                                   "current limit of {}.\nYou can increase the limit through the "
+                                   "BPFTRACE_MAX_BPF_PROGS environment variable.",
+                                   script_.programs.size(), script_.config.max_bpf_progs));
   warn_unused();
 }
 

@@ -70,6 +70,15 @@ bool is_signed(const Value &value) {
   return value.type().is_signed() || value.type().is(TypeKind::kBool);
 }
 
+// Whether it matters how often it is evaluated.
+bool has_effect(const Node &node) {
+  if (node.op == Op::kIncrement || node.op == Op::kSequence || node.op == Op::kMapDelete || node.op == Op::kRandom)
+    return true;
+  for (const Node *each : node.in)
+    if (has_effect(*each)) return true;
+  return false;
+}
+
 }  // namespace
 
 Value Checker::binary(const Binary &of) {
@@ -123,16 +132,23 @@ Value Checker::arithmetic(BinaryOperator op, const Value &left, const Value &rig
   if (!is_shift(op) && is_signed(left) != is_signed(right) && !is_of_either_sign(left) && !is_of_either_sign(right))
     warn(at, fmt::format("arithmetic on integers of different signs: '{}' and '{}' can lead to undefined behavior",
                          left.type().name(), right.type().name()));
+  const Node *by = convert(right, type);
+  Value made = value(node_of(op), type, at, {convert(left, type), by});
   bool is_division = op == BinaryOperator::kDivide || op == BinaryOperator::kModulo;
-  Value made = value(node_of(op), type, at, {convert(left, type), convert(right, type)});
-  if (is_division && made && !(right.is_constant() && right.node->number != 0)) {
-    Node &node = script_.nodes.back();
-    node.action = runtime_error(at,
-                                "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used "
-                                "as the result.",
-                                "");
-  }
-  return made;
+  if (!made || !is_division || (right.is_constant() && right.node->number != 0)) return made;
+  if (has_effect(*by)) return made;
+  // Nobody divides by 0 on purpose: it is told, and comes to 1.
+  Steps telling, *outer = std::exchange(steps_, &telling);
+  uint32_t error = runtime_error(at,
+                                 "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used "
+                                 "as the result.",
+                                 "");
+  if (error != kNoAction) emit(error, at, {number(0, Type::integer(8, true), at).node});
+  steps_ = outer;
+  Node &instead = make(Op::kSequence, type, at, {number(1, type, at).node});
+  instead.body = std::move(telling);
+  const Node *is_zero = value(Op::kEqual, Type(TypeKind::kBool, 1), at, {by, number(0, type, at).node}).node;
+  return value(Op::kConditional, type, at, {is_zero, &instead, made.node});
 }
 
 Value Checker::folded(BinaryOperator op, const Value &left, const Value &right, const Type &type, const Location &at) {

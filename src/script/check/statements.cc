@@ -57,6 +57,12 @@ bool Checker::statements(std::span<const Statement *const> all) {
         continue;
       }
     }
+    std::string_view jump = all[i]->kind == StatementKind::kBreak      ? "break"
+                            : all[i]->kind == StatementKind::kContinue ? "continue"
+                            : all[i]->kind == StatementKind::kReturn   ? "return"
+                                                                       : "";
+    if (!jump.empty() && i + 1 < all.size())
+      warn(all[i]->at, fmt::format("All code after a '{}' is unreachable.", jump));
     if (statement(*all[i])) return true;
   }
   return false;

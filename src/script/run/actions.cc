@@ -86,8 +86,7 @@ void Actions::perform(std::span<const std::byte> record) {
   if (number >= parts_.script.actions.size()) return;
   const Action &action = parts_.script.actions[number];
   std::span<const std::byte> row = record.subspan(kHeaderBytes);
-  if (action.kind != Action::Kind::kRuntimeError &&
-      action.row.is(TypeKind::kTuple) && row.size() < action.row.bytes())
+  if (action.kind != Action::Kind::kRuntimeError && action.row.is(TypeKind::kTuple) && row.size() < action.row.bytes())
     return;
   perform(action, row);
 }

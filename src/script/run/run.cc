@@ -364,8 +364,7 @@ void Run::State::loop() {
     // Programs wake us up for exit() and a ring that fills; but poll(2) also returns for any
     // record that is there, so while they come we do not ask, to read many at once.
     int ring_fd = had_some ? -1 : maps->of(MapPlan::Role::kRing);
-    pollfd ready[4] = {
-        {signals->fd(), POLLIN, 0}, {-1, POLLIN, 0}, {process.get(), POLLIN, 0}, {ring_fd, POLLIN, 0}};
+    pollfd ready[4] = {{signals->fd(), POLLIN, 0}, {-1, POLLIN, 0}, {process.get(), POLLIN, 0}, {ring_fd, POLLIN, 0}};
     if (options.child != nullptr) ready[1].fd = options.child->end_fd();
     poll(ready, 4, has_more ? 0 : wait_ms);
     if (ready[0].revents != 0) look_at_signals();
