@@ -7,7 +7,7 @@ endif()
 set(conformance ${CMAKE_SOURCE_DIR}/tests/conformance/script)
 file(GLOB runner_sources CONFIGURE_DEPENDS ${conformance}/runner/*.cc)
 add_executable(conformance_script ${runner_sources})
-target_link_libraries(conformance_script PRIVATE waggle_base Threads::Threads)
+target_link_libraries(conformance_script PRIVATE waggle_base waggle_kernel Threads::Threads)
 
 file(GLOB program_sources CONFIGURE_DEPENDS ${conformance}/programs/*.c)
 foreach(source ${program_sources})

@@ -1,6 +1,8 @@
-// Functions with arguments of many kinds, each called once with known values.
+// Functions with arguments of many kinds, each called once with known values. It then lives for
+// another second, or MS: names of functions are looked up while it does. functions [MS]
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -111,7 +113,8 @@ static void touch(const char *text) {
   touched += strlen(text) + (unsigned long)global_number + (unsigned long)global_box.numbers[1];
 }
 
-int main(void) {
+int main(int count, char **given) {
+  int lingers_ms = count > 1 ? atoi(given[1]) : 1000;
   struct point point = {6, 7};
   struct box inside = {.name = "inside", .numbers = {5, 6, 7, 8}};
   struct box box = {.name = "box", .from = {1, 2}, .to = {3, 4}, .inside = &inside, .numbers = {10, 20, 30, 40},
@@ -144,5 +147,6 @@ int main(void) {
   family_one();
   family_two();
   family_three();
+  usleep(lingers_ms * 1000);
   return 0;
 }

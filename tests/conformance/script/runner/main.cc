@@ -153,7 +153,7 @@ int run(int argc, char **argv) {
       ->check(CLI::ExistingFile);
   app.add_option("--programs", options.setting.programs, "the folder of the programs that cases trace")->required();
   app.add_option("--data", options.setting.data, "the folder of files that cases name")->required();
-  app.add_option("--only", options.only, "cases whose 'FILE: NAME' matches");
+  app.add_option("--only", options.only, "cases whose 'FILE: NAME' matches")->allow_extra_args(false);
   app.add_option("--results", options.results, "a line for each case");
   app.add_option("--jobs", options.jobs, "cases at a time")->check(CLI::Range(1U, 64U));
   app.add_flag("--resume", options.resumes, "leave out what has a result");

@@ -1,14 +1,19 @@
 // What of a case's needs this machine lacks, found without asking the program under test:
 // else one that cannot do a thing would excuse itself from its test.
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <linux/bpf.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <utility>
 
+#include "base/fd.h"
 #include "base/text.h"
 #include "case.h"
 
@@ -42,6 +47,21 @@ bool has_ftrace() {
          exists("/sys/kernel/debug/tracing/available_filter_functions");
 }
 
+// A kernel may have all that fentry stands on and refuse it all the same: only trying tells.
+bool loads_fentry() {
+  static const bool kLoads = [] {
+    libbpf_set_print(nullptr);
+    int function = libbpf_find_vmlinux_btf_id("vfs_read", BPF_TRACE_FENTRY);
+    if (function <= 0) return false;
+    const bpf_insn program[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+    LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
+                .attach_btf_id = static_cast<__u32>(function));
+    Fd loaded(bpf_prog_load(BPF_PROG_TYPE_TRACING, "try", "GPL", program, std::size(program), &options));
+    return loaded.valid();
+  }();
+  return kLoads;
+}
+
 // "" if it is there, else what is missing.
 std::string lack_of_feature(const std::string &name) {
   const std::map<std::string_view, bool> known = {
@@ -49,16 +69,16 @@ std::string lack_of_feature(const std::string &name) {
       {"kprobe", has_device("kprobe")},
       {"kprobe_multi", has_device("kprobe") && has_ftrace() && kernel_is("5.18")},
       {"kprobe_session", has_device("kprobe") && has_ftrace() && kernel_is("6.10")},
-      {"fentry", has_ftrace()},
-      {"kfunc", has_ftrace()},
+      {"fentry", loads_fentry()},
+      {"kfunc", loads_fentry()},
       {"uprobe", has_device("uprobe")},
       {"uprobe_multi", has_device("uprobe") && kernel_is("6.6")},
       {"uprobe_refcount", has_device("uprobe")},
       {"hardware", has_device("cpu") || has_device("cpu_core")},
       {"watchpoint", has_device("breakpoint")},
       {"iter", exists("/sys/kernel/btf/vmlinux")},
-      {"dpath", has_ftrace() && kernel_is("5.10")},
-      {"skboutput", has_ftrace()},
+      {"dpath", loads_fentry() && kernel_is("5.10")},
+      {"skboutput", loads_fentry()},
       {"jiffies64", kernel_is("5.9")},
       {"get_tai_ns", kernel_is("6.1")},
       {"get_func_ip", kernel_is("5.15")},
