@@ -21,6 +21,7 @@
 #include "script/check/check.h"
 #include "script/lower/lower.h"
 #include "script/probes/list.h"
+#include "script/program/program_text.h"
 #include "script/run/explain.h"
 #include "script/run/run.h"
 #include "script/syntax/parser.h"
@@ -297,7 +298,7 @@ bool compile(const ScriptArguments &arguments, ScriptText text, const RunOptions
   made.script = check(tree, made.sources, made.diagnostics, made.types, options);
   say_diagnostics(made.diagnostics, made.sources, with_warnings);
   if (made.diagnostics.failed()) return false;
-  if (is_asked(arguments.stages, "types")) fmt::print("{}", types_text(made.script));
+  if (is_asked(arguments.stages, "types")) fmt::print("{}", text_of(made.script));
   Result<Lowered> lowered = lower(made.script, made.sources, lower_options_for(made.script));
   if (!lowered) {
     complain_of(lowered.error());

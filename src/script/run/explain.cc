@@ -75,16 +75,4 @@ std::string explain(const Script &script, const Lowered &lowered) {
   return text;
 }
 
-std::string types_text(const Script &script) {
-  std::string text;
-  auto out = std::back_inserter(text);
-  for (const ScriptVariable &each : script.variables) fmt::format_to(out, "{}: {}\n", each.name, each.type.name());
-  for (const ScriptMap &each : script.maps) {
-    const MapShape &shape = each.shape;
-    std::string key = shape.key.is(TypeKind::kNone) ? std::string() : fmt::format("[{}]", shape.key.name());
-    fmt::format_to(out, "{}{}: {}\n", shape.name, key, shape.value.name());
-  }
-  return text;
-}
-
 }  // namespace waggle::script

@@ -1,5 +1,5 @@
 // What a script will do to the host, as text for people: what attaches and how, how many
-// instructions run at most in a row, what memory its maps take; and the types of its names.
+// instructions run at most in a row, what memory its maps take.
 #pragma once
 
 #include <string>
@@ -15,8 +15,5 @@ namespace waggle::script {
 //   MAP      KIND          ENTRIES  KEY  VALUE     BYTES
 //   @        percpu hash      4096   16      8  1.00MiB
 std::string explain(const Script &script, const Lowered &lowered);
-
-// A line for each variable and map: "$x: int64", "@[string[16]]: count".
-std::string types_text(const Script &script);
 
 }  // namespace waggle::script
