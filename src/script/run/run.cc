@@ -476,12 +476,34 @@ uint64_t total_memory() {
   return static_cast<uint64_t>(std::max(sysconf(_SC_PHYS_PAGES), 0L)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Pages of the ring where the script does not say: a thousandth of the memory.
+// What asks for little and seldom, whatever runs it.
+bool is_rare(const Action &action) {
+  using Kind = Action::Kind;
+  return action.kind == Kind::kExit || action.kind == Kind::kPrintMap || action.kind == Kind::kClear ||
+         action.kind == Kind::kZero || action.kind == Kind::kTime;
+}
+
+// The ring as the script asks for it, else a thousandth of the memory; but making one of 16 MiB
+// takes 5 ms, so scripts that cannot fill it get less.
 uint64_t ring_bytes_for(const Script &script) {
   constexpr uint64_t kPagesLeast = 64, kPagesMost = 4096, kShareOfMemory = 1024;
   auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   uint64_t pages = script.config.perf_rb_pages;
-  if (pages == 0) pages = std::clamp(total_memory() / kShareOfMemory / page, kPagesLeast, kPagesMost);
+  if (pages == 0) {
+    bool runs_once = std::all_of(script.programs.begin(), script.programs.end(), [](const Program &program) {
+      Provider provider = program.probes.front().point.provider;
+      return provider == Provider::kBegin || provider == Provider::kEnd;
+    });
+    bool has_loops = std::any_of(script.steps.begin(), script.steps.end(), [](const Step &step) {
+      return step.kind == Step::Kind::kWhile || step.kind == Step::Kind::kForMap || step.kind == Step::Kind::kForRange ||
+             step.kind == Step::Kind::kUnroll;
+    });
+    uint64_t sent = 0;
+    for (const Action &action : script.actions) sent += action.row.bytes();
+    bool is_small = std::all_of(script.actions.begin(), script.actions.end(), is_rare) ||
+                    (runs_once && !has_loops && sent < kPagesLeast * page / 2);
+    pages = is_small ? kPagesLeast : std::clamp(total_memory() / kShareOfMemory / page, kPagesLeast, kPagesMost);
+  }
   uint64_t power = 1;
   while (power < pages) power *= 2;
   return power * page;
