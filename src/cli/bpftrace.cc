@@ -17,9 +17,9 @@ namespace {
 constexpr std::string_view kVersionOfLanguage = "0.27.1";
 
 constexpr char kUsage[] = R"(USAGE:
-    bpftrace [options] FILE [parameters]
-    bpftrace [options] - < FILE
-    bpftrace [options] -e 'PROGRAM' [-- --name=value]
+    bpftrace [options] filename [parameters]
+    bpftrace [options] - <stdin input>
+    bpftrace [options] -e 'program' [-- --name=value]
 
 OPTIONS:
     -B MODE               how output is buffered: line, full or none

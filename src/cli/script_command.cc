@@ -183,8 +183,10 @@ int list(const ScriptArguments &arguments, int32_t pid) {
     fwrite(listed->data(), 1, listed->size(), stdout);
     exit_status = kDone;
   }
-  if (failure && exit_status != kDone) complain_of(*failure);
-  return exit_status;
+  if (!failure || exit_status == kDone) return exit_status;
+  complain_of(*failure);
+  // That nothing matches is an answer.
+  return failure->code == ErrorCode::kNotFound ? kDone : kFailed;
 }
 
 // -d

@@ -15,6 +15,8 @@ namespace waggle::script {
 namespace {
 
 constexpr int64_t kSecond_ns = 1'000'000'000;
+constexpr uint32_t kForksMost = 8;
+constexpr size_t kNotedMost = 65536;
 
 int64_t read_clock(clockid_t clock) {
   timespec now = {};
@@ -39,7 +41,21 @@ std::string path_in(const std::string &point, uint64_t id) {
 
 }  // namespace
 
+void HostResolver::follow() {
+  bool has_addresses = std::any_of(script_.nodes.begin(), script_.nodes.end(), [](const Node &node) {
+    return node.op == Op::kUserStack || (node.op == Op::kSymbol && node.type.is(TypeKind::kUserSymbol));
+  });
+  if (!has_addresses) return;
+  if (Result<Mappings> followed = Mappings::open(); followed) followed_.emplace(std::move(*followed));
+}
+
+void HostResolver::catch_up() {
+  if (followed_) followed_->read();
+}
+
 void HostResolver::note(uint32_t pid) {
+  if (noted_.size() >= kNotedMost) noted_.clear();
+  if (!noted_.insert(pid).second) return;
   if (!user_) user_ = std::make_unique<UserSymbols>();
   user_->note(static_cast<int32_t>(pid));
 }
@@ -58,9 +74,18 @@ std::vector<Symbol> HostResolver::kernel_symbols(uint64_t address) {
 
 std::vector<Symbol> HostResolver::user_symbols(uint32_t pid, uint64_t address) {
   if (!user_) user_ = std::make_unique<UserSymbols>();
-  UserFrame frame = user_->resolve(static_cast<int32_t>(pid), address, FrameAddress::kInstruction);
-  if (frame.symbol.empty()) return {};
-  return {Symbol{std::move(frame.symbol), frame.offset, frame.path.empty() ? frame.object : frame.path, {}, false}};
+  // Of a process that has ended what the kernel told of it; a fork that executed nothing has
+  // the mappings of who made it.
+  for (uint32_t depth = 0; pid != 0 && depth < kForksMost; depth++) {
+    UserFrame frame = user_->resolve(static_cast<int32_t>(pid), address, FrameAddress::kInstruction);
+    if (!frame.symbol.empty())
+      return {Symbol{std::move(frame.symbol), frame.offset, frame.path.empty() ? frame.object : frame.path, {}, false}};
+    if (!followed_) break;
+    if (std::optional<Mappings::Symbol> found = followed_->find(pid, address); found)
+      return {Symbol{std::move(found->name), found->offset, std::move(found->path), {}, false}};
+    pid = followed_->parent_of(pid);
+  }
+  return {};
 }
 
 std::vector<Frame> HostResolver::kernel_stack(uint64_t id) {

@@ -10,11 +10,13 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "kernel/cgroup.h"
 #include "script/output/resolver.h"
 #include "script/program/program.h"
+#include "script/run/mappings.h"
 #include "script/run/maps.h"
 #include "symbol/kernel_symbols.h"
 #include "symbol/user_symbols.h"
@@ -26,6 +28,10 @@ class HostResolver : public Resolver {
   // Both must outlive it.
   HostResolver(const Script &script, const Maps &maps) : script_(script), maps_(maps) {}
 
+  // Begins to follow what processes map, if the script prints addresses of user space.
+  void follow();
+  // Takes in what has happened since: before the events that come of it are printed.
+  void catch_up();
   // Remembers the mappings of a process the first time, so that its symbols have names
   // when it has ended.
   void note(uint32_t pid);
@@ -53,6 +59,8 @@ class HostResolver : public Resolver {
   const Maps &maps_;
   std::optional<Result<KernelSymbols>> kernel_;
   std::unique_ptr<UserSymbols> user_;
+  std::optional<Mappings> followed_;
+  std::unordered_set<uint32_t> noted_;
   std::map<uint32_t, std::vector<Mapping>> mappings_;  // for build ids
   std::unordered_map<uint64_t, std::string> users_;
   std::optional<Result<CgroupTree>> cgroups_;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -98,16 +99,33 @@ class Signals {
     signalfd_siginfo info;
     return read(fd_.get(), &info, sizeof(info)) == sizeof(info) ? static_cast<int>(info.ssi_signo) : 0;
   }
-  // The next SIGINT or SIGTERM ends the process.
-  static void restore() {
+  // From now on another SIGINT or SIGTERM ends the process, unless it is the same one again:
+  // timeout(1) and terminals send it to the process and to its group.
+  void restore() const {
+    while (next() != 0) {
+    }
+    struct sigaction action = {};
+    action.sa_handler = end_unless_repeated;
+    action.sa_flags = SA_RESTART;
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    for (int number : {SIGINT, SIGTERM}) {
+      sigaction(number, &action, nullptr);
+      sigaddset(&set, number);
+    }
+    restored_ns = clock_ns(CLOCK_MONOTONIC);
     pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   }
 
  private:
+  static void end_unless_repeated(int number) {
+    constexpr uint64_t kRepeated_ns = 250'000'000;
+    if (clock_ns(CLOCK_MONOTONIC) - restored_ns < kRepeated_ns) return;
+    signal(number, SIG_DFL);
+    raise(number);
+  }
+
+  static inline std::atomic<uint64_t> restored_ns = 0;
   Fd fd_;
 };
 
@@ -187,6 +205,7 @@ Result<void> Run::State::prepare() {
     if (!process.valid() && errno == ESRCH)
       return fail(ErrorCode::kNotFound, fmt::format("there is no process {}", options.pid));
   }
+  resolver->follow();
   return set_globals();
 }
 
@@ -326,6 +345,7 @@ bool Run::State::drain(std::chrono::nanoseconds most) {
   constexpr size_t kRecordsBetweenLooks = 256;
   size_t wanted = ring->backlog(), seen = 0, records = 0;
   if (wanted == 0) return false;
+  resolver->catch_up();
   steady_clock::time_point end = steady_clock::now() + most;
   while (seen < wanted) {
     std::span<const std::byte> record = ring->next();
@@ -356,6 +376,7 @@ void Run::State::loop() {
   int wait_ms = kWaitLeast_ms;
   while (!is_over) {
     bool had_some = drain(kSlice);
+    resolver->catch_up();
     if (had_some) tell_lost();
     sink->settle();
     if (actions->has_exited() || sink->failure() != 0) break;
@@ -388,6 +409,7 @@ void Run::State::drain_rest() {
 }
 
 void Run::State::print_maps() const {
+  resolver->catch_up();
   for (uint32_t i = 0; i < script.maps.size(); i++) output->map(script.maps[i].shape, maps->entries(i), {}, *resolver);
 }
 
@@ -450,7 +472,8 @@ Result<RunResult> Run::run(Output &output, Sink &sink) {
   if (options.child != nullptr) TRY(options.child->go());
 
   state.run_iterators();
-  if (state.has_lasting_probes())
+  // A command runs to its end even where nothing is traced but begin.
+  if (state.has_lasting_probes() || options.child != nullptr)
     state.loop();
   else
     state.drain(kDrainMost);
@@ -459,7 +482,7 @@ Result<RunResult> Run::run(Output &output, Sink &sink) {
   state.actions->reset();
   state.run_itself(Provider::kEnd);
   state.drain_rest();
-  Signals::restore();
+  state.signals->restore();
   output.end();
   if (state.script.config.print_maps_on_exit) state.print_maps();
   sink.flush();
@@ -522,7 +545,8 @@ LowerOptions lower_options_for(const Script &script) {
   if (has_step([](const Step &step) { return step.kind == Step::Kind::kForMap; }) ||
       has_node([](const Node &node) { return node.op == Op::kMapLength || node.op == Op::kMapValue; }))
     options.has_for_each = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_for_each_map_elem);
-  if (has_node([](const Node &node) { return node.op == Op::kMapValue; }))
+  if (has_step([](const Step &step) { return step.kind == Step::Kind::kForMap; }) ||
+      has_node([](const Node &node) { return node.op == Op::kMapValue; }))
     options.has_per_cpu_lookup = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_map_lookup_percpu_elem);
   if (has_node([](const Node &node) { return node.op == Op::kPerCpuAddress; }))
     if (Result<KernelSymbols> symbols = KernelSymbols::load(); symbols)
