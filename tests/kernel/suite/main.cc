@@ -162,6 +162,7 @@ std::vector<Case> all_cases() {
   add_user_cases(cases);
   add_watch_cases(cases);
   add_tool_cases(cases);
+  add_gadget_cases(cases);
   return cases;
 }
 

@@ -307,9 +307,9 @@ std::string kernel_line_about(pid_t victim) {
 
 constexpr uint64_t kLimit = 24 << 20;
 
-void oom_victim_by_itself() {
+void oom_victim_by_itself(const char *tool) {
   MemoryCgroup cgroup(kLimit);
-  Watch watch({"oom"});
+  Watch watch({tool}, {"oom"});
   pid_t victim = start_child([&] {
     set_name("wg-glutton");
     cgroup.take_self();
@@ -355,7 +355,7 @@ void oom_victim_by_itself() {
 
 void oom_victim_of_another() {
   MemoryCgroup cgroup(kLimit);
-  Watch watch({"oomkill"}, {"oom"});
+  Watch watch({"oom"});
   Target victim([&] {
     cgroup.take_self();
     write_file("/proc/self/oom_score_adj", "1000");
@@ -392,8 +392,9 @@ void add_signal_cases(std::vector<Case> &cases) {
   cases.push_back({"signal: calls that fail, with their errno", {}, signal_failed});
   cases.push_back({"signal: of faults, timers and children that end", {}, signal_from_the_kernel});
   cases.push_back({"signal: 60,000 signals, those to one process", {}, signal_counts});
-  cases.push_back({"oom: a process that outgrows its cgroup, as the kernel's log has it", {}, oom_victim_by_itself});
-  cases.push_back({"oom: a process that dies for another, by the name of oomkill", {}, oom_victim_of_another});
+  cases.push_back({"oom: a process that outgrows its cgroup, as the kernel's log has it", {}, [] { oom_victim_by_itself("oomkill"); }});
+  cases.push_back({"oom: the same, by the name of trace_oomkill", {}, [] { oom_victim_by_itself("trace_oomkill"); }});
+  cases.push_back({"oom: a process that dies for another", {}, oom_victim_of_another});
 }
 
 }  // namespace waggle::suite

@@ -65,6 +65,7 @@ void add_watch_cases(std::vector<Case> &cases);
 void add_slowest_cases(std::vector<Case> &cases);
 void add_record_cases(std::vector<Case> &cases);
 void add_tool_cases(std::vector<Case> &cases);
+void add_gadget_cases(std::vector<Case> &cases);
 void add_load_cases(std::vector<Case> &cases);
 
 // Empty when the kernel has it, else why not.
