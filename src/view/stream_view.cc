@@ -1,5 +1,6 @@
 // One line a row: a table for people, one JSON object or one CSV record for
 // machines. This is the path a million rows a second take: no allocation a row.
+// Only stacks are more than fits a line: people find them below the row.
 // A snapshot is many rows at once, sorted, then as many again.
 
 #include <fmt/format.h>
@@ -20,6 +21,7 @@ struct Line {
   std::vector<Field> fields;
   std::vector<Cell> cells;
   std::vector<std::string> json_keys;  // ready with punctuation
+  std::optional<Field> stack;          // for people: its frames are lines of their own below the row
 };
 
 class StreamView : public View {
@@ -103,6 +105,17 @@ class StreamView : public View {
     }
     while (!out.empty() && out.back() == ' ') out.pop_back();
     out += '\n';
+    if (line.stack) add_frames(*line.stack, row);
+  }
+
+  void add_frames(const Field &stack, Row row) {
+    std::string &out = output_->text();
+    for (const std::string &frame : renderer_->frames(stack, row)) {
+      if (frame.ends_with("_[k]") ? !options_.kernel_frames : !options_.user_frames) continue;
+      out += "                 ";
+      append_printable(out, frame);
+      out += '\n';
+    }
   }
 
   template <typename AppendName>
@@ -203,6 +216,12 @@ Result<Line> make_line(const Schema &schema, const ViewOptions &options) {
   line.schema = &schema;
   line.fields = options.format == Format::kPeople ? console_fields(schema) : all_fields(schema);
   if (!options.columns.empty()) line.fields = TRY(parse_fields(schema, options.columns, std::move(line.fields)));
+  auto is_stack = [](const Field &field) { return field.column->kind == Kind::kStack; };
+  auto stack = std::find_if(line.fields.begin(), line.fields.end(), is_stack);
+  if (options.format == Format::kPeople && stack != line.fields.end()) {
+    line.stack = *stack;
+    std::erase_if(line.fields, is_stack);
+  }
   for (size_t i = 0; i < line.fields.size(); i++) {
     line.cells.push_back(cell_of(line.fields[i]));
     std::string key = i == 0 ? "{" : ",";
@@ -215,7 +234,7 @@ Result<Line> make_line(const Schema &schema, const ViewOptions &options) {
     key += ':';
     line.json_keys.push_back(std::move(key));
   }
-  line.cells.back() = {0, false};
+  if (!line.cells.empty()) line.cells.back() = {0, false};
   return line;
 }
 

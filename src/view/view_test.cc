@@ -235,14 +235,15 @@ BlockedRow blocked(const char *comm, const std::vector<uint64_t> &frames, const 
   return row;
 }
 
-std::string stacks_written(const ViewOptions &options) {
+template <typename Make>
+std::string blocked_written(Make make, const ViewOptions &options) {
   static const Schema kSchema = blocked_schema();
   int fd = memfd_create("view", 0);
   Host host;
   Renderer renderer(host);
   {
     Output output(fd);
-    Result<std::unique_ptr<View>> view = make_stack_view(kSchema, options, renderer, output);
+    Result<std::unique_ptr<View>> view = make(kSchema, options, renderer, output);
     if (!view) return view.error().text();
     for (const BlockedRow &row : {blocked("cat", {0x11, 0x12}, {1000, 2400}), blocked("a;b", {0x11, 0x12}, {9'000'000}),
                                   blocked("cat", {0x11, 0x12}, {600}), blocked("idle", {0x13}, {})})
@@ -253,6 +254,30 @@ std::string stacks_written(const ViewOptions &options) {
   EXPECT_EQ(pread(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
   close(fd);
   return text;
+}
+
+std::string stacks_written(const ViewOptions &options) {
+  return blocked_written(make_stack_view, options);
+}
+
+TEST(StreamView, ShowsStacksBelowTheirRows) {
+  ViewOptions options;
+  options.columns = "stack,comm";
+  EXPECT_EQ(blocked_written(stream, options),
+            "COMM\n"
+            "cat\n                 0x11_[k]\n                 0x12_[k]\n"
+            "a;b\n                 0x11_[k]\n                 0x12_[k]\n"
+            "cat\n                 0x11_[k]\n                 0x12_[k]\n"
+            "idle\n                 0x13_[k]\n");
+  options.kernel_frames = false;
+  EXPECT_EQ(blocked_written(stream, options), "COMM\ncat\na;b\ncat\nidle\n");
+  options.kernel_frames = true;
+  options.columns = "stack";
+  EXPECT_TRUE(blocked_written(stream, options).starts_with("\n\n                 0x11_[k]\n"))
+      << blocked_written(stream, options);
+  options.format = Format::kJson;
+  EXPECT_TRUE(blocked_written(stream, options)
+                  .starts_with("{\"stack\":{\"kernel\":[\"0x11_[k]\",\"0x12_[k]\"],\"user\":[]}}\n"));
 }
 
 TEST(StackView, WeighsTheRowsOfATable) {
