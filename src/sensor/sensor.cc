@@ -167,12 +167,15 @@ Result<uint64_t> parse_number(const Parameter &parameter, const std::string &tex
     if (value > most) return bad_value(parameter, text, "it is too large");
     return value;
   }
-  int64_t number = 0;
-  if (NumberOf number_of = named_numbers(parameter.kind))
+  int64_t number = 0, low = 0, high = INT64_MAX;
+  if (NumberOf number_of = named_numbers(parameter.kind)) {
     number = static_cast<int64_t>(TRY(parse_named(parameter, text, number_of)));
-  else
+    // Sensors write -1 where 0 is the number of a name, and any of them is meant:
+    // said last, it undoes what a tool or a file asked for.
+    low = -1;
+  } else {
     number = TRY(parse_integer(text));
-  int64_t low = 0, high = INT64_MAX;
+  }
   if (parameter.size < sizeof(int64_t)) high = static_cast<int64_t>(most);
   if (parameter.is_signed) high = static_cast<int64_t>(most >> 1), low = -high - 1;
   // A clock that never ticks samples nothing.

@@ -179,6 +179,9 @@ void parameters_by_name() {
       {"syscall", "syscall=getppid", true, ""},
       {"syscall", "syscall=110", true, ""},
       {"syscall", "syscall=getpidd", false, "getpidd"},
+      {"syscall", "syscall=-2", false, "-2"},
+      {"capability", "capability=-1", true, ""},
+      {"ptrace", "request=-1", true, ""},
       {"signal", "signal=term", true, ""},
       {"signal", "signal=SIGNOTHING", false, "SIGNOTHING"},
   };
@@ -188,6 +191,15 @@ void parameters_by_name() {
     expect_equal(worked, each.works, fmt::format("whether {} works: {}", each.setting, ran.err));
     expect(ran.err.find(each.told) != std::string::npos, "the error does not name the value: " + ran.err);
   }
+  // -1 is any of them, and undoes what was said before.
+  Watch one({"syscall", "-p", std::to_string(getpid()), "--view", "top", "--set", "syscall=getppid"});
+  Watch any({"syscall", "-p", std::to_string(getpid()), "--view", "top", "--top", "0", "--set", "syscall=getppid",
+             "--set", "syscall=-1"});
+  getppid();
+  getuid();
+  Seen seen_one = one.stop(), seen_any = any.stop();
+  expect_equal(seen_one.rows.size(), size_t{1}, "rows of one call");
+  expect_equal(rows_where(seen_any.rows, "syscall", "getuid").size(), size_t{1}, "rows of another call");
 }
 
 // --- stat ------------------------------------------------------------------------
