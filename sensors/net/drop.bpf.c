@@ -8,13 +8,21 @@
  * Reasons are numbered anew by each kernel (enum skb_drop_reason); the place in
  * the kernel is always there. A packet has no owner: -p, --comm and --cgroup
  * pass none.
+ *
+ * With --set stacks=1 a row has the kernel's stack, from the drop outwards: how the
+ * packet came to where it was dropped. Packets are dropped in interrupts too, one
+ * inside of the other, so rows with stacks come from a pool.
  * source: tracepoint skb:kfree_skb; include/net/dropreason-core.h
  *   c504e5c2f964 (5.17) added the reason; c53795d48ee8 (6.11) the receiving socket */
 #include <waggle/net.h>
+#include <waggle/rows.h>
+#include <waggle/stack.h>
 
 enum skb_drop_reason { SKB_NOT_DROPPED_YET };
 
 SENSOR("packets dropped by the kernel: reason, place, addresses");
+
+PARAM(bool, stacks, "take the kernel's stack at each drop") = false;
 
 struct drop_row {
   wg_ktime when;
@@ -30,8 +38,12 @@ struct drop_row {
   wg_port destination_port;
   __u32 ifindex DOC("number of the device; 0: none");
   char interface[16] DOC("the device it came by or was to leave by");
+  wg_stack stack DOC("with --set stacks=1: the kernel's, from the drop outwards");
 };
 EVENTS(drop, drop_row);
+ROWS(rows, drop_row);
+/* All but the stack, which alone is too large for a program's own. */
+#define FRONT_BYTES WG_CUT(drop_row, stack, 0)
 
 struct drop_key {
   wg_kaddr location DOC("the function that dropped it");
@@ -108,28 +120,43 @@ static __always_inline void read_device(struct drop_row *row, const struct sk_bu
   bpf_probe_read_kernel_str(row->interface, sizeof(row->interface), device->name);
 }
 
+static __always_inline void submit_with_stack(void *ctx, const void *front) {
+  struct rows_pooled *pooled = rows_take();
+  if (!pooled) {
+    WG_COUNT(WG_STREAM, lost);
+    return;
+  }
+  __builtin_memcpy(&pooled->row, front, FRONT_BYTES);
+  drop_submit(&pooled->row, WG_CUT(drop_row, stack, wg_stack_fill_kernel(ctx, &pooled->row.stack)));
+  rows_give(pooled);
+}
+
 ALWAYS("tp_btf/kfree_skb")
 int BPF_PROG(dropped, const struct sk_buff *skb, void *location) {
-  struct drop_row row = {};
-  row.when = bpf_ktime_get_ns();
-  row.location = (__u64)location;
-  if (bpf_core_type_exists(enum skb_drop_reason)) row.reason = ctx[2];
-  row.protocol = bpf_ntohs(skb->protocol);
-  row.bytes = skb->len;
-  read_headers(&row, skb->head + skb->network_header);
+  char front[FRONT_BYTES] __attribute__((aligned(8))) = {};
+  struct drop_row *row = (struct drop_row *)front;
+  row->when = bpf_ktime_get_ns();
+  row->location = (__u64)location;
+  if (bpf_core_type_exists(enum skb_drop_reason)) row->reason = ctx[2];
+  row->protocol = bpf_ntohs(skb->protocol);
+  row->bytes = skb->len;
+  read_headers(row, skb->head + skb->network_header);
   bool wanted = !wg_filtered();
   if (drop_counted(wanted)) {
-    struct drop_key key = {.location = row.location, .reason = row.reason};
-    key.protocol = row.protocol;
-    key.ip_protocol = row.ip_protocol;
+    struct drop_key key = {.location = row->location, .reason = row->reason};
+    key.protocol = row->protocol;
+    key.ip_protocol = row->ip_protocol;
     struct drop_value *value = drop_row(&key);
     if (value) {
       wg_add(&value->packets, 1);
-      wg_add(&value->bytes, row.bytes);
+      wg_add(&value->bytes, row->bytes);
     }
   }
   if (!drop_produced(wanted)) return 0;
-  read_device(&row, skb);
-  drop_submit(&row, sizeof(row));
+  read_device(row, skb);
+  if (param_stacks)
+    submit_with_stack(ctx, front);
+  else
+    drop_submit(row, FRONT_BYTES);
   return 0;
 }

@@ -907,9 +907,10 @@ constexpr Tool kTools[] = {
     {.name = "tcpdrop",
      .origin = "BCC",
      .summary = "TCP packets that the kernel drops, and why",
-     .command = "watch drop --view stream --where ip_protocol=TCP",
+     .command = "watch drop --view stream --set stacks=1 --ring 2MiB --where ip_protocol=TCP",
      .habits = "4-source 6-source",
-     .examples = "waggle tcpdrop                           # each packet\n"
+     .examples = "waggle tcpdrop                           # each packet, and the kernel's stack\n"
+                 "waggle tcpdrop --set stacks=0            # without the stack\n"
                  "waggle tcpdrop --by reason,location -i 1 # how many, and where"},
     {.name = "tcpdump",
      .origin = "Inspektor Gadget",
@@ -1127,6 +1128,7 @@ constexpr Tool kTools[] = {
      .summary = "TCP packets that the kernel drops, and why",
      .command = "watch drop --view stream --where ip_protocol=TCP",
      .examples = "waggle trace_tcpdrop\n"
+                 "waggle trace_tcpdrop --set stacks=1\n"
                  "waggle trace_tcpdrop --by reason,location -i 1s"},
     {.name = "trace_tcpretrans",
      .origin = "Inspektor Gadget",

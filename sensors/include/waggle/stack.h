@@ -30,6 +30,14 @@ static __always_inline __u64 wg_stack_fill(void *ctx, wg_stack *stack, bool user
   return wg_stack_fill_above(ctx, stack, user_only, 0);
 }
 
+/* The kernel's frames alone, for what no program asked for: a packet that arrives. */
+static __always_inline __u64 wg_stack_fill_kernel(void *ctx, wg_stack *stack) {
+  long kernel = bpf_get_stack(ctx, stack->frames, WG_STACK_DEPTH * 8, 0);
+  stack->kernel_frames = kernel > 0 ? (__u64)kernel / 8 : 0;
+  stack->user_frames = 0;
+  return __builtin_offsetof(wg_stack, frames) + stack->kernel_frames * 8;
+}
+
 /* How many frames lie inside of `function`, which was just entered: those of the
  * trampoline and of the program itself, where the kernel does not leave them out. */
 static __always_inline __u32 wg_stack_inside(void *ctx, wg_kaddr function) {

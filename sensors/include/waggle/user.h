@@ -1,5 +1,5 @@
 /* Probes in user space: which of the places that the loader attached this is, by
- * name, and rows that are too large for a program's stack.
+ * name.
  *
  * The loader numbers the places of a sensor and gives each attachment its number
  * as a cookie (5.15). Without cookies only the address tells, and of that only the
@@ -10,6 +10,7 @@
 
 #include <linux/ptrace.h>
 
+#include <waggle/rows.h>
 #include <waggle/sensor.bpf.h>
 
 /* "getaddrinfo", "python:gc__start"; the loader shortens what is longer. */
@@ -49,42 +50,6 @@ static __always_inline void wg_probe_name(char *into, __u32 probe) {
   /* One call rather than 128 loads: the text of a row need not be aligned. */
   if (name) bpf_probe_read_kernel(into, WG_PROBE_NAME, name->text);
 }
-
-/* Rows for programs in user space, which since 6.0 (8c7dcb84e3b7) can lose their CPU
- * to another thread that runs the same program: a row of the CPU would be written
- * by both. ROWS(name, row) declares a pool of them and
- *   row *name_take()   one that nobody has; NULL when many CPUs are at it at once:
- *                      count the event as lost
- *   name_give(row)     gives it back
- * A row is claimed by adding to a counter and reading it back, as in in_flight.h. */
-#define WG_ROWS 64
-#define WG_ROWS_TRIED 8
-#define ROWS(name, row_type)                                                  \
-  struct name##_pooled {                                                      \
-    __u64 claims;                                                             \
-    struct row_type row;                                                      \
-  };                                                                          \
-  struct {                                                                    \
-    __uint(type, BPF_MAP_TYPE_ARRAY);                                         \
-    __uint(max_entries, WG_ROWS);                                             \
-    __type(key, __u32);                                                       \
-    __type(value, struct name##_pooled);                                      \
-  } name##_pool SEC(".maps");                                                 \
-  static __always_inline struct name##_pooled *name##_take(void) {            \
-    __u32 first = bpf_get_smp_processor_id();                                 \
-    for (__u32 i = 0; i < WG_ROWS_TRIED; i++) {                               \
-      __u32 index = (first + i) & (WG_ROWS - 1);                              \
-      struct name##_pooled *pooled = bpf_map_lookup_elem(&name##_pool, &index); \
-      if (!pooled) return 0;                                                  \
-      volatile __u64 *claims = &pooled->claims;                               \
-      if (*claims) continue;                                                  \
-      wg_add(&pooled->claims, 1);                                             \
-      if (*claims == 1) return pooled;                                        \
-      wg_add(&pooled->claims, -1);                                            \
-    }                                                                         \
-    return 0;                                                                 \
-  }                                                                           \
-  static __always_inline void name##_give(struct name##_pooled *pooled) { wg_add(&pooled->claims, -1); }
 
 /* Two places of one thread's stack, by their stack pointers. Stacks grow down, and a
  * program may have several: coroutines, an alternate one for signals. */

@@ -343,6 +343,47 @@ void drop_reason() {
   for (const Json &row : dropped.rows) expect_equal(text(row, "reason"), "NO_SOCKET", "reason");
 }
 
+// On all CPUs at once, where packets are dropped in interrupts that interrupt each
+// other: each row has the stack of its own drop, which has the place of the drop in it.
+void drop_stacks() {
+  enter_new_network();
+  constexpr int kSenders = 4;
+  uint64_t count = scaled(500, 50);
+  Place place{"127.77.1.9", 7603};
+  Watch watch({"drop", "--view", "stream", "--set", "stacks=1", "--ring", "4MiB", "--where",
+               "destination_port=7603"});
+  std::vector<pid_t> senders;
+  for (int i = 0; i < kSenders; i++)
+    senders.push_back(start_child([&] {
+      int fd = new_socket(place, SOCK_DGRAM);
+      sockaddr_storage storage;
+      socklen_t length = socket_address(place, storage);
+      for (uint64_t n = 0; n < count; n++)
+        if (sendto(fd, "datagram", 8, 0, reinterpret_cast<sockaddr *>(&storage), length) != 8) return 1;
+      return 0;
+    }));
+  for (pid_t sender : senders) expect_equal(wait_for(sender), 0, "status of a sender");
+  Seen seen = watch.stop();
+  expect_all(seen.rows.size(), {0, 0, 0, seen.losses["drop"].lost}, kSenders * count, "rows");
+  for (const Json &row : seen.rows) {
+    std::string location = text(row, "location");
+    location = location.substr(0, location.find('+'));
+    expect(row["stack"]["user"].empty(), "frames of a program: " + row.dump());
+    bool found = false;
+    for (const Json &frame : row["stack"]["kernel"])
+      found |= frame.get<std::string>().substr(0, location.size()) == location;
+    expect(found, "no frame of the function that dropped: " + row.dump());
+  }
+  Watch without({"drop", "--view", "stream", "--where", "destination_port=7603"});
+  int fd = new_socket(place, SOCK_DGRAM);
+  sockaddr_storage storage;
+  socklen_t length = socket_address(place, storage);
+  must(sendto(fd, "datagram", 8, 0, reinterpret_cast<sockaddr *>(&storage), length), "sendto");
+  Seen plain = without.stop();
+  expect_equal(plain.rows.size(), size_t{1}, "rows without stacks");
+  expect(plain.rows[0]["stack"]["kernel"].empty(), "a stack that was not asked for");
+}
+
 }  // namespace
 
 void add_net_cases(std::vector<Case> &cases) {
@@ -355,6 +396,7 @@ void add_net_cases(std::vector<Case> &cases) {
   cases.push_back({"tcp_rtt: every segment received", {}, rtt_of_a_connection});
   cases.push_back({"drop: a closed UDP port", {}, drop_closed_port});
   cases.push_back({"drop: the reason", {Need::kDropReasons}, drop_reason});
+  cases.push_back({"drop: stacks, on all CPUs at once", {}, drop_stacks, seconds(60)});
 }
 
 }  // namespace waggle::suite
