@@ -298,7 +298,13 @@ constexpr Tool kTools[] = {
                  "waggle biosnoop --min 10ms # only slow ones"},
     {.name = "biostacks",
      .origin = "libbpf-tools",
-     .reason = "waggle biolatency has no stacks; those that submit requests: waggle stackcount submit_bio"},
+     .summary = "who started disk requests, by stack, and how long they took",
+     .command = "watch block_stack --view stacks --sort latency --interval 0",
+     .arguments = "duration",
+     .habits = "disk cg ms",
+     .examples = "waggle biostacks           # until Ctrl-C\n"
+                 "waggle biostacks -d vda 10 # one disk, for ten seconds\n"
+                 "waggle biostacks --stack folded 10 > stacks.txt"},
     {.name = "biotop",
      .origin = "BCC, libbpf-tools",
      .summary = "which processes use the disks most",

@@ -193,12 +193,55 @@ void block_writeback() {
                "bytes against the kernel's count");
 }
 
+// Each request belongs to the stack that started it, which is that of a write(2) here.
+void block_stack_of_writes() {
+  LoopDevice device(16 << 20), other(16 << 20);
+  uint64_t count = scaled(500, 50);
+  set_name("wg-block");
+  Watch stacks_watch({"block_stack", "--view", "stacks", "--by", "pid,comm,device,op", "--top", "0"});
+  Watch tool_watch({"biostacks", "-d", device.name()}, {"block_stack"});
+  DiskStat before = stat_of(device);
+  for (const LoopDevice *each : {&device, &other}) {
+    int fd = must(open(each->path().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC), "open");
+    void *memory = nullptr;
+    expect(posix_memalign(&memory, 4096, 8192) == 0, "no memory");
+    memset(memory, 0, 8192);
+    for (uint64_t i = 0; i < count; i++)
+      expect_equal(pwrite(fd, memory, 8192, static_cast<off_t>(i % 1000 * 8192)), ssize_t{8192}, "pwrite");
+    free(memory);
+    close(fd);
+  }
+  DiskStat after = stat_of(device);
+  Seen seen = stacks_watch.stop(), tool = tool_watch.stop();
+  std::vector<Json> ours = rows_where(rows_where(seen.rows, "pid", std::to_string(getpid())), "device", device.name());
+  ours = rows_where(ours, "op", "WRITE");
+  uint64_t requests = 0, bytes = 0;
+  for (const Json &row : ours) {
+    expect_equal(text(row, "comm"), "wg-block", "comm");
+    expect(row["frames"].dump().find("write") != std::string::npos, "no write in the stack: " + row.dump());
+    requests += number(row, "count");
+    bytes += number(row, "bytes");
+  }
+  expect_equal(requests, count, "requests");
+  expect_equal(requests, after.writes - before.writes, "requests against the kernel's count");
+  expect_equal(bytes, count * 8192, "bytes");
+  expect_equal(seen.losses["block_stack"].lost, 0u, "lost");
+  uint64_t of_tool = 0;
+  for (const Json &row : tool.rows) {
+    if (row["frames"].dump().find("write") == std::string::npos) continue;
+    of_tool += number(row, "count");
+    expect(number(row, "latency") > 0, "no latency: " + row.dump());
+  }
+  expect_equal(of_tool, count, "requests of biostacks -d");
+}
+
 }  // namespace
 
 void add_block_cases(std::vector<Case> &cases) {
   cases.push_back({"block: rows and bytes as /sys/block/*/stat", {Need::kLoop}, block_rows});
   cases.push_back({"block: the table of one process", {Need::kLoop}, block_table});
   cases.push_back({"block: sequential or random", {Need::kLoop}, block_sequential});
+  cases.push_back({"block_stack: who wrote, by stack", {Need::kLoop}, block_stack_of_writes});
   cases.push_back({"block: write-back", {Need::kLoop}, block_writeback});
 }
 
