@@ -31,7 +31,8 @@ std::optional<std::string> chosen_from(std::string_view choices, std::string_vie
 }
 
 // The sensor and target of a probe as BCC writes it: "vfs_read", "p:vfs_read" and
-// "p::vfs_read" of the kernel, "c:malloc" and "/bin/bash:readline" of programs.
+// "p::vfs_read" of the kernel, "t:sched:sched_switch" of tracepoints, "c:malloc" and
+// "/bin/bash:readline" of programs.
 //   sensor  of functions of the kernel, "func" or "call"; those that a probe of
 //           returns names have a result, which only func has
 Result<std::string> sensor_of_probe(std::string_view sensor, std::string_view probe) {
@@ -39,9 +40,12 @@ Result<std::string> sensor_of_probe(std::string_view sensor, std::string_view pr
     return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), "formats and conditions of BCC are not known",
                 "name the function: its arguments are shown by their types, and --where tests columns");
   std::vector<std::string_view> parts = split(probe, ':');
-  if (parts.size() > 1 && parts[0] == "t")
-    return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), "tracepoints are what sensors are made of",
-                "waggle list sensors      shows them");
+  if (parts.size() == 3 && parts[0] == "t") {
+    std::string tracepoint = fmt::format("tracepoint:{}:{}", parts[1], parts[2]);
+    if (sensor == "call") return tracepoint;
+    return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), "a tracepoint takes no time and has no result",
+                fmt::format("waggle watch {} --view top", tracepoint));
+  }
   if (parts.size() > 1 && parts[0] == "u")
     return fail(ErrorCode::kMisuse, fmt::format("no probe '{}'", probe), "it is a USDT probe",
                 "waggle watch usdt:FILE:PROVIDER:NAME");

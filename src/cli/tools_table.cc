@@ -846,6 +846,7 @@ constexpr Tool kTools[] = {
      .habits = "i D-duration p c-cpu folded user-stacks kernel-stacks per-process stamp delimited offset regexp raw",
      .examples = "waggle stackcount vfs_fsync_range # until Ctrl-C\n"
                  "waggle stackcount -D 5 -f submit_bio > stacks.txt\n"
+                 "waggle stackcount t:sched:sched_process_fork # of a tracepoint\n"
                  "waggle stackcount -p 181 c:malloc # of a program"},
     {.name = "statsnoop",
      .origin = "BCC, libbpf-tools",
@@ -1042,6 +1043,7 @@ constexpr Tool kTools[] = {
      .examples = "waggle trace do_sys_openat2        # each call\n"
                  "waggle trace -p 181 -M 10 vfs_read # ten of one process\n"
                  "waggle trace -K vfs_fsync_range    # with stacks\n"
+                 "waggle trace t:sched:sched_process_exec # each event of a tracepoint\n"
                  "waggle trace r::vfs_read           # what it returns"},
     {.name = "trace_bind",
      .origin = "Inspektor Gadget",

@@ -99,6 +99,7 @@ TEST_F(ToolsTest, LinesOfHabitStandForCommands) {
       {"stackcount -D 5 -P p::vfs_read", "watch call:vfs_read --view stacks --interval 0 --duration 5 --by pid,comm"},
       {"stackcount c:malloc", "watch user:c:malloc --view stacks --interval 0"},
       {"trace -K -M 10 vfs_read", "watch call:vfs_read --view stream --set stacks=1 --count 10"},
+      {"trace t:sched:sched_process_exit", "watch tracepoint:sched:sched_process_exit --view stream"},
       {"trace r::vfs_read", "watch func:vfs_read --view stream"},
       {"funccount /bin/bash:readline", "watch user:/bin/bash:readline --view top --by function --interval 0"},
       {"ksnoop stack vfs_fsync", "watch call:vfs_fsync --view stacks"},
@@ -108,7 +109,7 @@ TEST_F(ToolsTest, LinesOfHabitStandForCommands) {
        "error: no probe 'do_sys_open(arg1)' | name the function: its arguments are shown by their types, and --where "
        "tests columns"},
       {"funccount t:sched:sched_switch",
-       "error: no probe 't:sched:sched_switch' | waggle list sensors      shows them"},
+       "error: no probe 't:sched:sched_switch' | waggle watch tracepoint:sched:sched_switch --view top"},
       {"ksnoop info vfs_read", "error: no 'info' for trace|stack | one of: trace, stack"},
       {"klockstat -S hld_total", "error: no 'hld_total' for -S --sort | one of: acq_total, acq_count"},
       {"capable -K",

@@ -117,9 +117,10 @@ Result<void> check_tracepoint(std::string_view section, std::string_view target,
   if (Result<void> load = need(section, kernel, FeatureId::kLoad); !load) return load;
   if (Result<void> tracefs = need(section, kernel, FeatureId::kTracefs); !tracefs) return tracefs;
   size_t slash = target.find('/');
-  std::string_view category = target.substr(0, slash);
-  std::string_view name = slash == std::string_view::npos ? std::string_view() : target.substr(slash + 1);
-  if (target.empty() || kernel.tracefs()->has(category, name)) return {};
+  // CATEGORY:NAME is a pattern: whoever attaches looks for what it matches.
+  if (slash == std::string_view::npos) return {};
+  std::string_view category = target.substr(0, slash), name = target.substr(slash + 1);
+  if (kernel.tracefs()->has(category, name)) return {};
   if (category == "syscalls" && !kernel.tracefs()->has("syscalls", "sys_enter_read"))
     return unavailable(section,
                        "tracepoints of system calls are not compiled into this kernel (CONFIG_FTRACE_SYSCALLS)");

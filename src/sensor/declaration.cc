@@ -191,6 +191,7 @@ constexpr TargetForm kTargetForms[] = {
     {"uretprobe/", "libc:getaddrinfo", "libc:getaddrinfo      names a function of a program or library"},
     // The C++ library, which waggle is linked with, has probes of its own.
     {"usdt/", "/proc/self/exe:libstdcxx:*", "/usr/bin/python3:python:*      names USDT probes of a program or library"},
+    {"tracepoint/", "sched:sched_process_fork", "sched:sched_process_fork      names a tracepoint"},
     {"", "vfs_read", "vfs_read      names a kernel function"},
 };
 

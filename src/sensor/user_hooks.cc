@@ -11,6 +11,8 @@
 
 #include "base/check.h"
 #include "kernel/features.h"
+#include "kernel/probes.h"
+#include "kernel/tracefs.h"
 
 namespace waggle {
 namespace {
@@ -76,16 +78,43 @@ std::string_view form_of(std::string_view section) {
   return section.substr(0, section.find('/'));
 }
 
+// A tracepoint that a sensor names itself is "tracepoint/CATEGORY/NAME".
+bool is_named_tracepoint(std::string_view section) {
+  return form_of(section) == "tracepoint" && std::count(section.begin(), section.end(), '/') == 1;
+}
+
+Result<std::vector<UserProbe>> find_tracepoints(const std::string &target) {
+  std::vector<UserProbe> probes;
+  for (std::string &name : TRY(tracepoints_matching(target))) {
+    UserProbe &probe = probes.emplace_back();
+    probe.name = std::move(name);
+    probe.shown_path = "the kernel";
+  }
+  return probes;
+}
+
+bpf_link *attach_tracepoint(const bpf_program *program, const UserProbe &probe, uint64_t cookie) {
+  TracepointName name = *parse_tracepoint_name(probe.name);
+  bpf_tracepoint_opts options = {};
+  options.sz = sizeof(options);
+  if (has_cookies()) options.bpf_cookie = cookie;
+  return bpf_program__attach_tracepoint_opts(program, std::string(name.category).c_str(),
+                                             std::string(name.name).c_str(), &options);
+}
+
 }  // namespace
 
 bool UserHooks::is_user_section(std::string_view section) {
   std::string_view form = form_of(section);
-  return form == "uprobe" || form == "uretprobe" || form == "usdt";
+  return form == "uprobe" || form == "uretprobe" || form == "usdt" || is_named_tracepoint(section);
 }
 
 std::string UserHooks::key_of(const std::string &section) {
   std::string target = section.substr(form_of(section).size() + 1);
-  return (section.starts_with("usdt/") ? "usdt:" : "function:") + target;
+  std::string_view kind = section.starts_with("usdt/")   ? "usdt:"
+                          : is_named_tracepoint(section) ? "event:"
+                                                         : "function:";
+  return std::string(kind) + target;
 }
 
 Result<void> UserHooks::find(const std::string &section) {
@@ -93,8 +122,9 @@ Result<void> UserHooks::find(const std::string &section) {
   std::string target = key.substr(key.find(':') + 1);
   auto found = places_.find(key);
   if (found == places_.end()) {
-    bool usdt = section.starts_with("usdt/");
-    Places places{places_count_, TRY(usdt ? find_usdt_probes(target, pid_) : find_user_functions(target, pid_))};
+    Places places{places_count_, TRY(section.starts_with("usdt/")   ? find_usdt_probes(target, pid_)
+                                     : is_named_tracepoint(section) ? find_tracepoints(target)
+                                                                    : find_user_functions(target, pid_))};
     if (places_count_ + places.probes.size() > kPlacesMost)
       return fail(ErrorCode::kExhausted, fmt::format("'{}' is too many places", target),
                   fmt::format("{} match, {} can be traced at once", places.probes.size(), kPlacesMost),
@@ -170,13 +200,19 @@ Result<void> UserHooks::attach(const bpf_program *program, const std::string &se
   int first_error = 0;
   for (size_t i = 0; i < places.probes.size(); i++) {
     const UserProbe &probe = places.probes[i];
-    bpf_uprobe_opts options = {};
-    options.sz = sizeof(options);
-    options.retprobe = section.starts_with("uretprobe/");
-    options.ref_ctr_offset = probe.semaphore;
-    if (has_cookies()) options.bpf_cookie = places.first + i + 1;
-    bpf_link *link =
-        bpf_program__attach_uprobe_opts(program, pid_ == 0 ? -1 : pid_, probe.path.c_str(), probe.offset, &options);
+    uint64_t cookie = places.first + i + 1;
+    bpf_link *link;
+    if (is_named_tracepoint(section)) {
+      link = attach_tracepoint(program, probe, cookie);
+    } else {
+      bpf_uprobe_opts options = {};
+      options.sz = sizeof(options);
+      options.retprobe = section.starts_with("uretprobe/");
+      options.ref_ctr_offset = probe.semaphore;
+      if (has_cookies()) options.bpf_cookie = cookie;
+      link =
+          bpf_program__attach_uprobe_opts(program, pid_ == 0 ? -1 : pid_, probe.path.c_str(), probe.offset, &options);
+    }
     if (link != nullptr) {
       links.push_back(link);
       attached++;

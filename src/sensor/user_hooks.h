@@ -1,7 +1,7 @@
-// A sensor's hooks in user space: sections "uprobe/FILE:FUNCTION",
-// "uretprobe/FILE:FUNCTION" and "usdt/FILE:PROVIDER:NAME", each of which may mean
-// many places. Finds the places, numbers them for the programs
-// (sensors/include/waggle/user.h), and attaches.
+// A sensor's hooks at many places: sections "uprobe/FILE:FUNCTION",
+// "uretprobe/FILE:FUNCTION" and "usdt/FILE:PROVIDER:NAME" in user space, and
+// "tracepoint/CATEGORY:NAME" in the kernel, each of which may mean many. Finds the
+// places, numbers them for the programs (sensors/include/waggle/user.h), and attaches.
 //
 // With a pid only that process gets the breakpoints; without one every process
 // that has the file mapped, now or later.

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 #include <thread>
 
@@ -208,9 +209,84 @@ void func_refused() {
          "the reason does not name what is missing: " + ran.err);
 }
 
+// --- tracepoints -------------------------------------------------------------------
+
+// Events of tracepoints that each child makes, and the tools that take
+// one of them. Kernels before 5.15 do not tell a program which it was.
+void tracepoint_events() {
+  uint64_t count = scaled(200, 20);
+  // A process of its own: starting the watches takes forks too.
+  int ends[2];
+  must(pipe2(ends, O_CLOEXEC), "pipe2");
+  pid_t worker = start_child([&] {
+    set_name("wg-forks");
+    char word;
+    if (read(ends[0], &word, 1) != 1) return 1;
+    for (uint64_t i = 0; i < count; i++) wait_for(start_child([] { return 0; }));
+    return 0;
+  });
+  std::string own = std::to_string(worker);
+  Watch rows_watch({"tracepoint:sched:sched_process_fork", "--view", "stream", "-p", own});
+  Watch table_watch({"tracepoint:sched:sched_process_*", "--view", "top", "--top", "0", "--set", "by_process=1",
+                     "-p", own});
+  Watch trace({"trace", "-p", own, "t:sched:sched_process_fork"}, {"tracepoint"});
+  Watch stackcount({"stackcount", "-K", "-p", own, "t:sched:sched_process_fork"}, {"tracepoint"});
+  must(write(ends[1], "x", 1), "write");
+  expect_equal(wait_for(worker), 0, "status of the one that forks");
+  Seen rows = rows_watch.stop(), table = table_watch.stop(), traced = trace.stop(), stacks = stackcount.stop();
+  auto lost = [](Seen &seen) { return Losses{0, 0, 0, seen.losses["tracepoint"].lost}; };
+  expect_all(rows.rows.size(), lost(rows), count, "rows of forks");
+  for (const Json &row : rows.rows) {
+    expect_equal(text(row, "tracepoint"), "sched:sched_process_fork", "tracepoint");
+    expect_equal(number(row, "tid"), static_cast<uint64_t>(worker), "tid");
+    expect_equal(text(row, "comm"), "wg-forks", "comm");
+    expect(row["stack"]["kernel"].empty(), "a stack that was not asked for");
+  }
+  expect_all(traced.rows.size(), lost(traced), count, "rows of trace");
+  uint64_t by_stack = 0;
+  for (const Json &row : stacks.rows)
+    if (row["frames"].dump().find("clone") != std::string::npos) by_stack += number(row, "count");
+  expect_all(by_stack, lost(stacks), count, "events of stackcount below clone(2)");
+  std::vector<Json> forks;
+  for (const Json &row : table.rows)
+    if (text(row, "tracepoint").find("sched_process_fork") != std::string::npos) forks.push_back(row);
+  expect_equal(forks.size(), size_t{1}, "rows of forks in the table");
+  expect_equal(number(forks[0], "pid"), static_cast<uint64_t>(worker), "pid");
+  if (text(forks[0], "tracepoint").find(" or ") != std::string::npos) {
+    // Each is waited for as well, once or twice: with WNOHANG or not.
+    expect(number(forks[0], "events") >= 2 * count, "events of all of them");
+    return note("the kernel does not tell which tracepoint it was: a row has the names of all");
+  }
+  // Tasks are freed in interrupts, which may come while a program runs: those events,
+  // or forks of the others while one runs, are lost and counted.
+  uint64_t missing = std::min(table.losses["tracepoint"].lost, count);
+  expect_between(number(forks[0], "events"), count - missing, count, "forks");
+  std::vector<Json> waits = rows_where(table.rows, "tracepoint", "sched:sched_process_wait");
+  expect_equal(waits.size(), size_t{1}, "rows of waits");
+  expect(number(waits[0], "events") >= count, "fewer waits than children");
+}
+
+void tracepoint_errors() {
+  struct {
+    std::vector<std::string> arguments;
+    const char *told;
+  } table[] = {
+      {{"watch", "tracepoint:sched:no_such_event"}, "no tracepoint of this kernel matches"},
+      {{"watch", "tracepoint"}, "tracepoint:sched:sched_process_fork"},
+      {{"funccount", "t:sched:sched_switch"}, "waggle watch tracepoint:sched:sched_switch --view top"},
+  };
+  for (auto &[arguments, told] : table) {
+    arguments.insert(arguments.end(), {"--duration", "100ms"});
+    Ran ran = run_waggle(arguments);
+    expect(ran.status != 0 && ran.err.find(told) != std::string::npos, "the error does not help: " + ran.err);
+  }
+}
+
 }  // namespace
 
 void add_function_cases(std::vector<Case> &cases) {
+  cases.push_back({"tracepoint: each event a row, by name and by stack", {}, tracepoint_events, seconds(60)});
+  cases.push_back({"tracepoint: errors say what is missing", {}, tracepoint_errors});
   cases.push_back({"func: each call a row, with its result", {Need::kFunctions}, func_rows});
   cases.push_back({"func: the table counts every call", {Need::kFunctions}, func_table});
   cases.push_back({"call: arguments by name, text", {Need::kFunctions}, call_rows});
