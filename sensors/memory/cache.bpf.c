@@ -24,6 +24,7 @@
  *   tracepoints filemap:mm_filemap_{add_to_page_cache,get_pages}, writeback:writeback_dirty_folio
  *   5.10 has generic_file_buffered_read and writeback_dirty_page, 6.1 filemap_read and
  *   writeback_dirty_folio, 6.12 filemap_splice_read beside filemap_read */
+#include <waggle/folio.h>
 #include <waggle/sensor.bpf.h>
 
 SENSOR("page cache: pages hit, missed, added and made dirty, by disk and process");
@@ -110,16 +111,6 @@ static __always_inline int read_bytes(struct address_space *mapping, __s64 end, 
   return read_pages(mapping, (__u64)(end - bytes) / WG_PAGE_BYTES, (__u64)(end - 1) / WG_PAGE_BYTES);
 }
 
-/* Pages of a folio. Before there were folios, files had single pages only. */
-static __always_inline __u64 pages_of(struct folio *folio) {
-  if (!bpf_core_type_exists(struct folio)) return 1;
-  /* The first word holds the flags, by whatever type. */
-  unsigned long flags = 0;
-  bpf_probe_read_kernel(&flags, sizeof(flags), folio);
-  if (!(flags >> bpf_core_enum_value(enum pageflags, PG_head) & 1)) return 1;
-  if (bpf_core_field_exists(struct folio, _nr_pages)) return BPF_CORE_READ(folio, _nr_pages);
-  return BPF_CORE_READ((struct folio___until_6_12 *)folio, _folio_nr_pages);
-}
 static __always_inline __u64 index_of(struct folio *folio) {
   if (bpf_core_type_exists(struct folio)) return BPF_CORE_READ(folio, index);
   return BPF_CORE_READ((struct page *)folio, index);
@@ -135,7 +126,7 @@ int BPF_PROG(added, struct folio *folio) {
   struct address_space *mapping = mapping_of(folio);
   struct cache_value *value = row_of(mapping);
   if (!value) return 0;
-  __u64 pages = pages_of(folio), first = index_of(folio);
+  __u64 pages = wg_folio_pages(folio), first = index_of(folio);
   wg_add(&value->added, pages);
   struct file_of_thread key = this_thread_on(mapping);
   struct unread *unread = bpf_map_lookup_elem(&brought_in, &key);
@@ -154,7 +145,7 @@ static __always_inline int dirtied(struct folio *folio, struct address_space *ma
   if (!mapping || !cache_counted(wg_task_wanted())) return 0;
   struct cache_value *value = row_of(mapping);
   if (!value) return 0;
-  __u64 pages = pages_of(folio), first = index_of(folio);
+  __u64 pages = wg_folio_pages(folio), first = index_of(folio);
   wg_add(&value->dirtied, pages);
   take_unread(mapping, first, first + pages - 1);
   return 0;

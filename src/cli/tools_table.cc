@@ -858,8 +858,8 @@ constexpr Tool kTools[] = {
                  "waggle statsnoop --by comm,path -i 1"},
     {.name = "swapin",
      .origin = "BCC",
-     .summary = "faults on memory that had been swapped out, by process",
-     .command = "watch call:do_swap_page --view top --by pid,comm --interval 1s",
+     .summary = "memory fetched back from swap, by process",
+     .command = "watch swapin --view top --interval 1s",
      .habits = "stamp",
      .examples = "waggle swapin # a table a second\n"
                  "waggle swapin -T"},

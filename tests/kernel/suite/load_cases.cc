@@ -21,7 +21,8 @@ void expect_no_innards(const std::string &text) {
 // What a sensor cannot be without, though a supported kernel may lack it.
 std::string excuse_of(const std::string &sensor) {
   constexpr std::pair<std::string_view, Need> kNeeds[] = {
-      {"call", Need::kFunctions}, {"func", Need::kFunctions}, {"lock", Need::kContention}, {"module", Need::kModules}};
+      {"call", Need::kFunctions}, {"func", Need::kFunctions}, {"lock", Need::kContention}, {"module", Need::kModules},
+      {"swapin", Need::kFunctions}};
   for (const auto &[name, need] : kNeeds)
     if (name == sensor) return lack_of(need);
   return "";

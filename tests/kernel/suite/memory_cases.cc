@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -500,6 +501,63 @@ void migrate_rows() {
   for (int tries = 0; migrate_once() == 0; tries++) expect(tries < 10, "nothing was moved");
 }
 
+// --- swapin ----------------------------------------------------------------------
+
+// A disk that is swap until the case ends.
+class Swap {
+ public:
+  explicit Swap(uint64_t bytes) : device_(bytes) {
+    must_run({"mkswap", device_.path()});
+    if (swapon(device_.path().c_str(), 0) != 0)
+      skip_case(fmt::format("this kernel cannot swap to {}: {}", device_.path(), strerror(errno)));
+  }
+  ~Swap() { swapoff(device_.path().c_str()); }
+  Swap(const Swap &) = delete;
+  Swap &operator=(const Swap &) = delete;
+
+ private:
+  LoopDevice device_;
+};
+
+// Four times as much memory as there is room for, used again from its beginning.
+void swapin_as_vmstat() {
+  constexpr uint64_t kLimit = 16 << 20, kMemory = 64 << 20;
+  Swap swap(96 << 20);
+  SmallCgroup cgroup(kLimit);
+  Watch rows_watch({"swapin", "--view", "stream"}), tool_watch({"swapin", "--interval", "0"}, {"swapin"});
+  uint64_t before = vmstat("pswpin");
+  pid_t child = start_child([&] {
+    set_name("wg-swaps");
+    cgroup.enter();
+    auto *memory =
+        static_cast<uint64_t *>(mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (memory == MAP_FAILED) return 1;
+    madvise(memory, kMemory, MADV_NOHUGEPAGE);
+    for (int round = 0; round < 2; round++)
+      for (uint64_t i = 0; i < kMemory / kPage; i++) {
+        uint64_t &word = memory[i * kPage / sizeof(uint64_t)];
+        if (round == 1 && word != i + 1) return 2;
+        word = i + 1;
+      }
+    return 0;
+  });
+  expect_equal(wait_for(child), 0, "the child's status");
+  uint64_t fetched = (vmstat("pswpin") - before) * kPage;
+  Seen rows = rows_watch.stop(), table = tool_watch.stop();
+  expect(fetched >= kMemory - kLimit, fmt::format("the kernel fetched {} bytes only", fetched));
+  uint64_t bytes = 0, ours = 0;
+  for (const Json &row : rows.rows) {
+    bytes += number(row, "bytes");
+    ours += number(row, "pid") == static_cast<uint64_t>(child) ? number(row, "bytes") : 0;
+  }
+  if (rows.losses["swapin"].lost == 0) expect_equal(bytes, fetched, "bytes against /proc/vmstat");
+  expect(ours >= kMemory - kLimit, fmt::format("{} bytes for the process, {} for all", ours, bytes));
+  std::vector<Json> sums = rows_where(table.rows, "pid", child);
+  expect_equal(sums.size(), size_t{1}, "rows of the process");
+  expect_equal(text(sums[0], "comm"), "wg-swaps", "comm");
+  if (rows.losses["swapin"].lost == 0) expect_equal(number(sums[0], "bytes"), ours, "bytes of the table");
+}
+
 // --- slab ------------------------------------------------------------------------
 
 void slab_table() {
@@ -538,6 +596,7 @@ void add_memory_cases(std::vector<Case> &cases) {
   cases.push_back({"reclaim: a cgroup at its limit", on_disk, reclaim_of_cgroup, seconds(60)});
   cases.push_back({"compaction: a row for each zone", {}, compaction_rows, seconds(60)});
   cases.push_back({"migrate: pages as in /proc/vmstat", {}, migrate_rows, seconds(60)});
+  cases.push_back({"swapin: as /proc/vmstat", {Need::kFunctions, Need::kLoop}, swapin_as_vmstat, seconds(60)});
   cases.push_back({"slab: inodes of a file system, by count and size", {}, slab_table});
 }
 
