@@ -61,7 +61,7 @@ constexpr Habit kHabits[] = {
     {"with-failed", "-x --fails", "", "drop:--where", "failed calls too"},
     {"line", "-l --line", "TEXT", "--where argv~{}", "only where the arguments have this text"},
     {"flag", "-f --flag_filter --flag-filter", "FLAG", "--where flags&{}", "only with this flag (O_CREAT)"},
-    {"full-path", "-F --full-path", "", "!paths are shown as the program passed them", ""},
+    {"full-path", "-F --full-path", "", "--set resolve=1 --columns +resolved", "the path that the kernel found, too"},
     {"pages", "-b --buffer-pages", "N", "!--ring 4MiB sets the size of the ring buffer", ""},
     {"all-files", "-a --all-files --all", "", "--set all=1", "pipes, sockets and devices too"},
     {"min", "-m --min", "MS", "--min {ms}", "only what took so long (bare numbers are ms)"},

@@ -45,6 +45,7 @@ TEST_F(ToolsTest, LinesOfHabitStandForCommands) {
       {"execsnoop -qTt -P 181", "watch exec --where errno=0 --where ppid=181"},
       {"opensnoop -Tx -p181", "watch open --failed --pid 181"},
       {"opensnoop -d 10 -u root --json", "watch open --duration 10 --where uid=root --json"},
+      {"opensnoop -F -n cat", "watch open --set resolve=1 --columns +resolved --where comm~cat"},
       {"opensnoop --duration=10", "watch open --duration 10"},
       {"biolatency", "watch block --view histogram --interval 0"},
       {"biolatency 1 10", "watch block --view histogram --interval 1 --count 10"},

@@ -290,6 +290,22 @@ void opensnoop_flags() {
   expect(seen.losses["open"].filtered >= 2 * count, "the others were not filtered");
 }
 
+// The path as it was passed, and the one that the kernel found.
+void opensnoop_full_path() {
+  uint64_t count = scaled(200, 20);
+  must(mkdir("kept", 0755), "mkdir");
+  write_file(folder() + "/kept/there", "x");
+  Watch watch({"opensnoop", "-F", "-p", own_pid()}, {"open"});
+  for (uint64_t i = 0; i < count; i++) close(must(open("kept/../kept/there", O_RDONLY | O_CLOEXEC), "open"));
+  Seen seen = watch.stop();
+  std::vector<Json> rows = rows_where(seen.rows, "path", "kept/../kept/there");
+  expect_all(rows.size(), {0, 0, 0, seen.losses["open"].lost}, count, "rows");
+  for (const Json &row : rows) {
+    std::string resolved = text(row, "resolved");
+    expect(resolved.ends_with("/kept/there") && resolved.find("..") == std::string::npos, "resolved: " + resolved);
+  }
+}
+
 void where_any_of_them() {
   uint64_t count = scaled(1000, 50);
   write_file(folder() + "/there", "x");
@@ -762,6 +778,7 @@ void add_tool_cases(std::vector<Case> &cases) {
   cases.push_back({"tool: memleak -p -z", {}, memleak});
   cases.push_back({"tool: opensnoop -x", {}, opensnoop_failed});
   cases.push_back({"tool: opensnoop -f -t -u", {}, opensnoop_flags});
+  cases.push_back({"tool: opensnoop -F", {}, opensnoop_full_path});
   cases.push_back({"tool: --where of several", {}, where_any_of_them});
   cases.push_back({"tool: ext4slower", {Need::kLoop, Need::kExt4}, [] { slower("ext4", 32 << 20); }});
   cases.push_back({"tool: xfsslower", {Need::kLoop, Need::kXfs}, [] { slower("xfs", 320 << 20); }});
