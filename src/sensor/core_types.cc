@@ -7,12 +7,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <set>
-#include <string_view>
-#include <unordered_set>
-#include <vector>
+#include <utility>
 
 #include "base/check.h"
 #include "format/btf_subset.h"
@@ -105,9 +106,49 @@ bool may_be_relocated(BtfKind kind) {
 
 }  // namespace
 
+namespace {
+
+// Types that relocations can be about, by name: chains in a table as large as there are
+// types. Made in the time of one walk over all of them, which each object took before.
+class NameIndex {
+ public:
+  explicit NameIndex(const Btf &types) : types_(&types) {
+    for (BtfId id = 1; id < types.end_id(); id++)
+      if (may_be_relocated(types.kind(id))) links_.push_back({id, kEnd});
+    heads_.resize(std::bit_ceil(links_.size() + 1), kEnd);
+    for (uint32_t i = 0; i < links_.size(); i++) {
+      uint32_t &head = heads_[slot_of(types.type(links_[i].id).name)];
+      links_[i].next = std::exchange(head, i);
+    }
+  }
+
+  void append(std::vector<BtfId> &ids, std::string_view name) const {
+    for (uint32_t i = heads_[slot_of(name)]; i != kEnd; i = links_[i].next)
+      if (types_->type(links_[i].id).name == name) ids.push_back(links_[i].id);
+  }
+
+ private:
+  static constexpr uint32_t kEnd = UINT32_MAX;
+  struct Link {
+    BtfId id;
+    uint32_t next;
+  };
+  size_t slot_of(std::string_view name) const { return std::hash<std::string_view>()(name) & (heads_.size() - 1); }
+
+  const Btf *types_;
+  std::vector<Link> links_;
+  std::vector<uint32_t> heads_;
+};
+
+}  // namespace
+
 struct LoadingLease::Types {
+  Types(KernelBtf kernel_file, Btf kernel_types) : file(std::move(kernel_file)), types(std::move(kernel_types)) {}
+
   KernelBtf file;
   Btf types;
+  mutable std::once_flag indexed;
+  mutable std::optional<NameIndex> names;  // once it is `indexed`
 };
 
 LoadingLease::LoadingLease() {
@@ -120,31 +161,34 @@ LoadingLease::LoadingLease() {
   if (!file) return;
   Result<Btf> types = Btf::parse(file->bytes());
   if (!types) return;
-  types_ = std::make_shared<Types>(Types{std::move(*file), std::move(*types)});
+  types_ = std::make_shared<Types>(std::move(*file), std::move(*types));
   shared = types_;
 }
 
-const Btf *LoadingLease::types() const {
-  return types_ != nullptr ? &types_->types : nullptr;
+std::optional<LoadingLease::Found> LoadingLease::find(std::unordered_set<std::string_view> &missing) const {
+  if (types_ == nullptr) return std::nullopt;
+  std::call_once(types_->indexed, [&] { types_->names.emplace(types_->types); });
+  Found found{&types_->types, {}};
+  std::erase_if(missing, [&](std::string_view name) {
+    size_t before = found.ids.size();
+    types_->names->append(found.ids, name);
+    return found.ids.size() > before;
+  });
+  std::sort(found.ids.begin(), found.ids.end());
+  return found;
 }
 
 CoreTypes::CoreTypes() : file_(memfd_create("waggle-kernel-types", MFD_CLOEXEC)) {
   if (file_.valid()) path_ = fmt::format("/proc/self/fd/{}", file_.get());
 }
 
-bool CoreTypes::fill(const Btf *kernel, const bpf_object *object, std::span<const std::byte> elf) {
-  if (kernel == nullptr || !file_.valid()) return false;
-  Names names = relocated_types(object, elf), missing = names;
-  std::vector<BtfId> roots;
-  for (BtfId id = 1; id < kernel->end_id(); id++) {
-    if (!may_be_relocated(kernel->kind(id))) continue;
-    std::string_view name = kernel->type(id).name;
-    if (!names.contains(name)) continue;
-    roots.push_back(id);
-    missing.erase(name);
-  }
+bool CoreTypes::fill(const LoadingLease &lease, const bpf_object *object, std::span<const std::byte> elf) {
+  if (!file_.valid()) return false;
+  Names missing = relocated_types(object, elf);
+  std::optional<LoadingLease::Found> found = lease.find(missing);
+  if (!found) return false;
   if (!missing.empty() && !modules_with_btf().empty()) return false;
-  std::vector<std::byte> subset = btf_subset(*kernel, roots);
+  std::vector<std::byte> subset = btf_subset(*found->types, found->ids);
   return pwrite(file_.get(), subset.data(), subset.size(), 0) == static_cast<ssize_t>(subset.size());
 }
 

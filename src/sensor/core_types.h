@@ -11,8 +11,12 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
 
 #include "base/fd.h"
 #include "format/btf.h"
@@ -25,7 +29,14 @@ namespace waggle {
 class LoadingLease {
  public:
   LoadingLease();
-  const Btf *types() const;  // null: the kernel has none, or they cannot be read
+  // The kernel's types that relocations can be about, in the order of the file, of these
+  // names; `missing` loses the names that were found. Nothing where the kernel has no
+  // types, or they cannot be read.
+  struct Found {
+    const Btf *types;
+    std::vector<BtfId> ids;
+  };
+  std::optional<Found> find(std::unordered_set<std::string_view> &missing) const;
 
  private:
   struct Types;
@@ -44,7 +55,7 @@ class CoreTypes {
   // Puts there what the relocations of the programs that `object` will load ask for.
   // `elf`: what it was opened from. False when libbpf has to look for the types itself,
   // because one may be a module's; the object must then be opened without the path.
-  bool fill(const Btf *kernel, const bpf_object *object, std::span<const std::byte> elf);
+  bool fill(const LoadingLease &lease, const bpf_object *object, std::span<const std::byte> elf);
 
  private:
   Fd file_;

@@ -353,7 +353,7 @@ Result<void> Sensor::State::load_plan(const SensorObject &embedded, int plan, co
     return fail(ErrorCode::kInvalid, fmt::format("sensor '{}' needs to know what to trace", declaration.name), {},
                 fmt::format("waggle watch {}:{}", declaration.name, declaration.example_target()));
   TRY(choose_programs(plan));
-  if (!core_types.fill(lease.types(), object.get(), elf)) {
+  if (!core_types.fill(lease, object.get(), elf)) {
     object = open_object(embedded.name, elf);
     TRY(choose_programs(plan));
   }
