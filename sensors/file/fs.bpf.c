@@ -71,6 +71,10 @@ static __always_inline int file_ended(long result, __u32 slot, const void *posit
   return tell(&call, result, bpf_ktime_get_ns(), slot, position);
 }
 
+#define WG_FILE_ENDS_ALSO                     \
+  ALSO("tracepoint/syscalls/sys_exit_fsync")     \
+  ALSO("tracepoint/syscalls/sys_exit_fdatasync") \
+  ALSO("tracepoint/syscalls/sys_exit_sync_file_range")
 #include <waggle/read_write_hooks.h>
 
 enum { SLOT_OPEN = WG_SLOT_FREE, SLOT_FSYNC, SLOT_FDATASYNC, SLOT_RANGE };
@@ -82,9 +86,10 @@ static __always_inline int open_began(const char *path, __u64 flags, __u64 mode)
 
 static __always_inline int open_ended(long result) {
   struct wg_file_call call;
+  /* A failure is no descriptor and finds none. */
+  struct file *file = wg_file_of(result);
   if (!wg_file_calls_end(&call) || result < 0) return 0;
   __u64 now = bpf_ktime_get_ns();
-  struct file *file = wg_file_of(result);
   /* Another thread has closed it already. */
   if (!file) {
     fs_lost();
@@ -112,12 +117,13 @@ static __always_inline int sync_began(__u32 fd) {
   HOOK(1, "fentry/" WG_SYSCALL(#call))                                                    \
   int enter_call_##call(__u64 *ctx) { return sync_began(WG_CALL_ARGUMENT(ctx, di)); }     \
   HOOK(1, "fexit/" WG_SYSCALL(#call))                                                     \
-  int leave_call_##call(__u64 *ctx) { return file_ended(ctx[1], slot, NULL); }            \
-  HOOK(2, "tracepoint/syscalls/sys_enter_" #call)                                         \
-  int enter_##call(struct wg_sys_enter *ctx) { return sync_began(ctx->args[0]); }         \
-  HOOK(2, "tracepoint/syscalls/sys_exit_" #call)                                          \
-  int leave_##call(struct wg_sys_exit *ctx) { return file_ended(ctx->ret, slot, NULL); }
+  int leave_call_##call(__u64 *ctx) { return file_ended(ctx[1], slot, NULL); }
 
 SYNC(fsync, SLOT_FSYNC)
 SYNC(fdatasync, SLOT_FDATASYNC)
 SYNC(sync_file_range, SLOT_RANGE)
+
+HOOK(2, "tracepoint/syscalls/sys_enter_fsync")
+ALSO("tracepoint/syscalls/sys_enter_fdatasync")
+ALSO("tracepoint/syscalls/sys_enter_sync_file_range")
+int enter_sync(struct wg_sys_enter *ctx) { return sync_began(ctx->args[0]); }

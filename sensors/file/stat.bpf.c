@@ -67,13 +67,11 @@ static __always_inline int ended(long result) {
   return 0;
 }
 
-#define CALL(call, number, argument)                                 \
-  ALWAYS("tracepoint/syscalls/sys_enter_" #call)                     \
-  int enter_##call(struct wg_sys_enter *ctx) {                       \
-    return began(number, (const char *)ctx->args[argument]);         \
-  }                                                                  \
-  ALWAYS("tracepoint/syscalls/sys_exit_" #call)                      \
-  int leave_##call(struct wg_sys_exit *ctx) { return ended(ctx->ret); }
+#define CALL(call, number, argument)                         \
+  ALWAYS("tracepoint/syscalls/sys_enter_" #call)             \
+  int enter_##call(struct wg_sys_enter *ctx) {               \
+    return began(number, (const char *)ctx->args[argument]); \
+  }
 
 CALL(newstat, 4, 0)
 CALL(newlstat, 6, 0)
@@ -83,3 +81,13 @@ CALL(newfstatat, 262, 1)
 CALL(faccessat, 269, 1)
 CALL(statx, 332, 1)
 CALL(faccessat2, 439, 1)
+
+ALWAYS("tracepoint/syscalls/sys_exit_newstat")
+ALSO("tracepoint/syscalls/sys_exit_newlstat")
+ALSO("tracepoint/syscalls/sys_exit_access")
+ALSO("tracepoint/syscalls/sys_exit_statfs")
+ALSO("tracepoint/syscalls/sys_exit_newfstatat")
+ALSO("tracepoint/syscalls/sys_exit_faccessat")
+ALSO("tracepoint/syscalls/sys_exit_statx")
+ALSO("tracepoint/syscalls/sys_exit_faccessat2")
+int leave(struct wg_sys_exit *ctx) { return ended(ctx->ret); }

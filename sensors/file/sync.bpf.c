@@ -61,11 +61,9 @@ static __always_inline int ended(long result) {
   return 0;
 }
 
-#define CALL(call, number, fd)                                        \
-  ALWAYS("tracepoint/syscalls/sys_enter_" #call)                      \
-  int enter_##call(struct wg_sys_enter *ctx) { return began(number, fd); } \
-  ALWAYS("tracepoint/syscalls/sys_exit_" #call)                       \
-  int leave_##call(struct wg_sys_exit *ctx) { return ended(ctx->ret); }
+#define CALL(call, number, fd)                   \
+  ALWAYS("tracepoint/syscalls/sys_enter_" #call) \
+  int enter_##call(struct wg_sys_enter *ctx) { return began(number, fd); }
 
 CALL(msync, 26, -1)
 CALL(fsync, 74, ctx->args[0])
@@ -73,3 +71,11 @@ CALL(fdatasync, 75, ctx->args[0])
 CALL(sync, 162, -1)
 CALL(sync_file_range, 277, ctx->args[0])
 CALL(syncfs, 306, ctx->args[0])
+
+ALWAYS("tracepoint/syscalls/sys_exit_msync")
+ALSO("tracepoint/syscalls/sys_exit_fsync")
+ALSO("tracepoint/syscalls/sys_exit_fdatasync")
+ALSO("tracepoint/syscalls/sys_exit_sync")
+ALSO("tracepoint/syscalls/sys_exit_sync_file_range")
+ALSO("tracepoint/syscalls/sys_exit_syncfs")
+int leave(struct wg_sys_exit *ctx) { return ended(ctx->ret); }

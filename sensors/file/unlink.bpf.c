@@ -145,9 +145,7 @@ static __always_inline int ended(long result, __u32 slot) {
   HOOK(1, "fexit/" WG_SYSCALL(#call))                                                     \
   int leave_call_##call(__u64 *ctx) { return ended(ctx[1], slot); }                       \
   HOOK(2, "tracepoint/syscalls/sys_enter_" #call)                                         \
-  int enter_##call(struct wg_sys_enter *ctx) { return began_by_arguments; }               \
-  HOOK(2, "tracepoint/syscalls/sys_exit_" #call)                                          \
-  int leave_##call(struct wg_sys_exit *ctx) { return ended(ctx->ret, slot); }
+  int enter_##call(struct wg_sys_enter *ctx) { return began_by_arguments; }
 #define REGISTER(name) ((void *)WG_CALL_ARGUMENT(ctx, name))
 #define ARGUMENT(place) ((void *)ctx->args[place])
 
@@ -158,6 +156,15 @@ CALL(renameat, 3, began(RENAME, REGISTER(si), REGISTER(r10)), began(RENAME, ARGU
 CALL(renameat2, 4, began(RENAME, REGISTER(si), REGISTER(r10)), began(RENAME, ARGUMENT(1), ARGUMENT(3)))
 CALL(unlinkat, 5, began(unlinkat_op(WG_CALL_ARGUMENT(ctx, dx)), REGISTER(si), NULL),
      began(unlinkat_op(ctx->args[2]), ARGUMENT(1), NULL))
+
+/* Tracepoints run without preemption: one slot does for all. */
+HOOK(2, "tracepoint/syscalls/sys_exit_unlink")
+ALSO("tracepoint/syscalls/sys_exit_rmdir")
+ALSO("tracepoint/syscalls/sys_exit_rename")
+ALSO("tracepoint/syscalls/sys_exit_renameat")
+ALSO("tracepoint/syscalls/sys_exit_renameat2")
+ALSO("tracepoint/syscalls/sys_exit_unlinkat")
+int leave(struct wg_sys_exit *ctx) { return ended(ctx->ret, 0); }
 
 /* include/linux/fs.h */
 #define FMODE_CREATED 0x100000

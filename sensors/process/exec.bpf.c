@@ -93,9 +93,11 @@ int BPF_PROG(exec_started, struct task_struct *task, pid_t old_pid, struct linux
   struct exec_row *row = &room->row;
   fill_task(row, &call);
   row->errno = 0;
-  bpf_probe_read_kernel_str(row->path, sizeof(row->path), program->filename);
-  unsigned long start = task->mm->arg_start;
-  __u64 bytes = task->mm->arg_end - start;
+  bpf_probe_read_kernel_str(row->path, sizeof(row->path), BPF_CORE_READ(program, filename));
+  /* By helper calls: see fork. */
+  struct mm_struct *memory = BPF_CORE_READ(task, mm);
+  unsigned long start = BPF_CORE_READ(memory, arg_start);
+  __u64 bytes = BPF_CORE_READ(memory, arg_end) - start;
   row->args_bytes = bytes;
   row->args_cut = bytes > ARGV_BYTES;
   if (bytes > ARGV_BYTES) bytes = ARGV_BYTES;
@@ -155,12 +157,11 @@ ALWAYS("tracepoint/syscalls/sys_enter_execve")
 int enter_execve(struct wg_sys_enter *ctx) {
   return enter((const char *)ctx->args[0], (const char *const *)ctx->args[1]);
 }
-ALWAYS("tracepoint/syscalls/sys_exit_execve")
-int leave_execve(struct wg_sys_exit *ctx) { return leave(ctx->ret); }
-
 ALWAYS("tracepoint/syscalls/sys_enter_execveat")
 int enter_execveat(struct wg_sys_enter *ctx) {
   return enter((const char *)ctx->args[1], (const char *const *)ctx->args[2]);
 }
-ALWAYS("tracepoint/syscalls/sys_exit_execveat")
-int leave_execveat(struct wg_sys_exit *ctx) { return leave(ctx->ret); }
+
+ALWAYS("tracepoint/syscalls/sys_exit_execve")
+ALSO("tracepoint/syscalls/sys_exit_execveat")
+int leave_exec(struct wg_sys_exit *ctx) { return leave(ctx->ret); }

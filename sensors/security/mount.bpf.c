@@ -223,17 +223,15 @@ static __always_inline int ended(long result) {
   return 0;
 }
 
-#define RETURN_OF(call)                          \
-  ALWAYS("tracepoint/syscalls/sys_exit_" #call)  \
-  int leave_##call(struct wg_sys_exit *ctx) { return ended(ctx->ret); }
-RETURN_OF(mount)
-RETURN_OF(umount)
-RETURN_OF(pivot_root)
-RETURN_OF(open_tree)
-RETURN_OF(move_mount)
-RETURN_OF(fsopen)
-RETURN_OF(fsconfig)
-RETURN_OF(fsmount)
-RETURN_OF(fspick)
+ALWAYS("tracepoint/syscalls/sys_exit_mount")
+ALSO("tracepoint/syscalls/sys_exit_umount")
+ALSO("tracepoint/syscalls/sys_exit_pivot_root")
+ALSO("tracepoint/syscalls/sys_exit_open_tree")
+ALSO("tracepoint/syscalls/sys_exit_move_mount")
+ALSO("tracepoint/syscalls/sys_exit_fsopen")
+ALSO("tracepoint/syscalls/sys_exit_fsconfig")
+ALSO("tracepoint/syscalls/sys_exit_fsmount")
+ALSO("tracepoint/syscalls/sys_exit_fspick")
+int leave(struct wg_sys_exit *ctx) { return ended(ctx->ret); }
 OPTIONAL("tracepoint/syscalls/sys_exit_mount_setattr", "changes of mount attributes")
 int leave_mount_setattr(struct wg_sys_exit *ctx) { return ended(ctx->ret); }

@@ -48,6 +48,15 @@ class Tags {
     return std::nullopt;
   }
 
+  // The same of all tags that begin so, in the order of the file.
+  std::vector<std::string_view> find_all(uint32_t type_id, std::string_view prefix) const {
+    std::vector<std::string_view> found;
+    for (const Tag &tag : tags_)
+      if (tag.type_id == type_id && tag.component == -1 && tag.text.starts_with(prefix))
+        found.push_back(tag.text.substr(prefix.size()));
+    return found;
+  }
+
   const btf *types() const { return types_; }
 
  private:
@@ -163,7 +172,12 @@ void read_hooks(Declaration &declaration, const Tags &tags, const bpf_object *op
       CHECK(plan.has_value());
       if (*plan != "any") hook.plan = std::stoi(std::string(*plan));
     }
-    declaration.hooks.push_back(std::move(hook));
+    declaration.hooks.push_back(hook);
+    for (std::string_view section : tags.find_all(function, "also:")) {
+      CHECK(hook.section.starts_with(Hook::kTracepoint) && section.starts_with(Hook::kTracepoint));
+      hook.section = section;
+      declaration.hooks.push_back(hook);
+    }
   }
 }
 

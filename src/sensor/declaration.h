@@ -30,7 +30,8 @@ struct Parameter {
 
 struct Hook {
   static constexpr int kAnyPlan = 0;
-  std::string program;
+  static constexpr std::string_view kTracepoint = "tracepoint/";
+  std::string program;  // hooks of one program follow each other
   std::string section;  // libbpf's, without '?'
   int plan = kAnyPlan;  // hooks of the lowest plan that works are taken
   bool optional = false;

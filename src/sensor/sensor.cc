@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdarg>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <mutex>
 #include <optional>
@@ -276,7 +277,8 @@ struct Sensor::State {
   Declaration declaration;
   SensorOptions options;
   ObjectPtr object;
-  std::vector<std::pair<bpf_program *, std::string>> programs;  // with their sections
+  // With their sections; those of one program follow each other.
+  std::vector<std::pair<bpf_program *, std::string>> programs;
   std::vector<LinkPtr> links;
   std::vector<std::string> hooks, lacks;
   UserHooks user_hooks;
@@ -303,6 +305,8 @@ struct Sensor::State {
   // Events that happened while the same CPU was already inside a program: the
   // kernel does not run the program again, so the program cannot count them.
   uint64_t missed_runs();
+  // What the kernel says of each program, once however many hooks it has.
+  void each_program(const std::function<void(const bpf_prog_info &)> &visit) const;
 
   std::chrono::steady_clock::time_point missed_read;
   uint64_t missed = 0;
@@ -574,7 +578,15 @@ Result<void> Sensor::State::attach_program(bpf_program *program, const std::stri
     return {};
   }
   LinkPtr link;
-  if ((section.starts_with("kprobe/") || at_return) && !target.empty())
+  if (section.starts_with(Hook::kTracepoint)) {
+    // libbpf knows the first tracepoint of a program alone.
+    std::string category = section.substr(Hook::kTracepoint.size());
+    size_t slash = category.find('/');
+    CHECK(slash != std::string::npos);
+    std::string name = category.substr(slash + 1);
+    category.resize(slash);
+    link.reset(bpf_program__attach_tracepoint(program, category.c_str(), name.c_str()));
+  } else if ((section.starts_with("kprobe/") || at_return) && !target.empty())
     link.reset(bpf_program__attach_kprobe(program, at_return, target.c_str()));
   else
     link.reset(bpf_program__attach(program));
@@ -713,6 +725,16 @@ Counts Sensor::State::counts(uint32_t slot) const {
   return sum;
 }
 
+void Sensor::State::each_program(const std::function<void(const bpf_prog_info &)> &visit) const {
+  const bpf_program *last = nullptr;
+  for (const auto &[program, section] : programs) {
+    if (program == std::exchange(last, program)) continue;
+    bpf_prog_info info = {};
+    uint32_t bytes = sizeof(info);
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) == 0) visit(info);
+  }
+}
+
 // Of 130 calls of bpf(2) that an idle `waggle top` made a second, 105 asked for these.
 constexpr std::chrono::seconds kMissedRunsEvery{5};
 
@@ -722,11 +744,7 @@ uint64_t Sensor::State::missed_runs() {
   if (runs && missed_read.time_since_epoch().count() != 0 && now - missed_read < kMissedRunsEvery) return missed;
   missed_read = now;
   missed = 0;
-  for (const auto &[program, section] : programs) {
-    bpf_prog_info info = {};
-    uint32_t bytes = sizeof(info);
-    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) == 0) missed += info.recursion_misses;
-  }
+  each_program([&](const bpf_prog_info &info) { missed += info.recursion_misses; });
   return missed;
 }
 
@@ -749,14 +767,11 @@ Counts Sensor::table_counts() const {
 
 Cost Sensor::cost() const {
   Cost cost;
-  for (const auto &[program, section] : state_->programs) {
-    bpf_prog_info info = {};
-    uint32_t bytes = sizeof(info);
-    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) != 0) continue;
+  state_->each_program([&](const bpf_prog_info &info) {
     cost.runs += info.run_cnt;
     cost.run_ns += info.run_time_ns;
     cost.instructions += info.verified_insns;
-  }
+  });
   return cost;
 }
 

@@ -26,23 +26,17 @@ HOOK(2, "tracepoint/syscalls/sys_enter_openat")
 int enter_openat(struct wg_sys_enter *ctx) {
   return open_began((const char *)ctx->args[1], ctx->args[2], ctx->args[3]);
 }
-HOOK(2, "tracepoint/syscalls/sys_exit_openat")
-int leave_openat(struct wg_sys_exit *ctx) { return open_ended(ctx->ret); }
 
 HOOK(2, "tracepoint/syscalls/sys_enter_open")
 int enter_open(struct wg_sys_enter *ctx) {
   return open_began((const char *)ctx->args[0], ctx->args[1], ctx->args[2]);
 }
-HOOK(2, "tracepoint/syscalls/sys_exit_open")
-int leave_open(struct wg_sys_exit *ctx) { return open_ended(ctx->ret); }
 
 HOOK(2, "tracepoint/syscalls/sys_enter_creat")
 int enter_creat(struct wg_sys_enter *ctx) {
   /* creat(path, mode) is open(path, O_CREAT | O_WRONLY | O_TRUNC, mode) */
   return open_began((const char *)ctx->args[0], 01101, ctx->args[1]);
 }
-HOOK(2, "tracepoint/syscalls/sys_exit_creat")
-int leave_creat(struct wg_sys_exit *ctx) { return open_ended(ctx->ret); }
 
 HOOK(2, "tracepoint/syscalls/sys_enter_openat2")
 int enter_openat2(struct wg_sys_enter *ctx) {
@@ -50,5 +44,9 @@ int enter_openat2(struct wg_sys_enter *ctx) {
   bpf_probe_read_user(&how, sizeof(how), (const void *)ctx->args[2]);
   return open_began((const char *)ctx->args[1], how.flags, how.mode);
 }
-HOOK(2, "tracepoint/syscalls/sys_exit_openat2")
-int leave_openat2(struct wg_sys_exit *ctx) { return open_ended(ctx->ret); }
+
+HOOK(2, "tracepoint/syscalls/sys_exit_openat")
+ALSO("tracepoint/syscalls/sys_exit_open")
+ALSO("tracepoint/syscalls/sys_exit_creat")
+ALSO("tracepoint/syscalls/sys_exit_openat2")
+int leave_open(struct wg_sys_exit *ctx) { return open_ended(ctx->ret); }
