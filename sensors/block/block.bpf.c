@@ -98,6 +98,9 @@ static __always_inline struct request *request_argument(__u64 *ctx) {
   return rq;
 }
 
+/* To be called where one path leads: at each pointer that is followed, and once for each
+ * path there, the verifier of 6.18 searches all types of the kernel four times by name
+ * (kernel/bpf/btf.c btf_nested_type_is_trusted()), which takes 2 ms. */
 static __always_inline wg_device device_of(struct request *rq) {
   struct gendisk *disk;
   if (bpf_core_field_exists(rq->q->disk))
@@ -145,8 +148,7 @@ static __always_inline struct tracked *note(struct request *rq, __u64 now) {
 }
 
 /* Requests issued on two CPUs at once are one after the other in either order. */
-static __always_inline bool goes_on(struct request *rq) {
-  wg_device device = device_of(rq);
+static __always_inline bool goes_on(struct request *rq, wg_device device) {
   __u64 begin = rq->__sector, end = begin + rq->__data_len / 512;
   __u64 *last = bpf_map_lookup_elem(&ends, &device);
   if (!last) {
@@ -167,6 +169,7 @@ int insert_request(__u64 *ctx) {
 ALWAYS("tp_btf/block_rq_issue")
 int issue_request(__u64 *ctx) {
   struct request *rq = request_argument(ctx);
+  wg_device device = device_of(rq);
   __u64 key = (__u64)rq, now = bpf_ktime_get_ns();
   struct tracked *found = bpf_map_lookup_elem(&requests, &key);
   if (!found || found->made != rq->start_time_ns) found = note(rq, now);
@@ -180,7 +183,7 @@ int issue_request(__u64 *ctx) {
   found->issued = now;
   if (!found->done) found->sector = rq->__sector;
   /* A flush has no place on the disk. */
-  if (rq->__data_len && !again) found->sequential = goes_on(rq);
+  if (rq->__data_len && !again) found->sequential = goes_on(rq, device);
   return 0;
 }
 
@@ -194,6 +197,7 @@ int merge_request(__u64 *ctx) {
 
 ALWAYS("tp_btf/block_rq_complete")
 int BPF_PROG(complete_request, struct request *rq, int error, unsigned int bytes) {
+  wg_device device = device_of(rq);
   __u64 key = (__u64)rq;
   struct tracked *found = bpf_map_lookup_elem(&requests, &key);
   /* Issued before the sensor began, or never: a request for a flush only. */
@@ -217,7 +221,7 @@ int BPF_PROG(complete_request, struct request *rq, int error, unsigned int bytes
     row.bytes = done.done;
     row.sector = done.sector;
     row.cgroup = done.cgroup;
-    row.device = device_of(rq);
+    row.device = device;
     row.op = rq->cmd_flags;
     row.errno = failure;
     row.pid = done.pid;
@@ -227,7 +231,7 @@ int BPF_PROG(complete_request, struct request *rq, int error, unsigned int bytes
   }
   if (block_counted(done.wanted)) {
     struct block_key row_key = {};
-    row_key.device = device_of(rq);
+    row_key.device = device;
     row_key.op = rq->cmd_flags & REQ_OP_MASK;
     if (param_by_process) {
       row_key.pid = done.pid;

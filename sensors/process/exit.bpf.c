@@ -68,11 +68,12 @@ int BPF_PROG(exit_process, struct task_struct *task) {
   __u32 status = wait_status(signal, leader);
   if (!exit_produced(wg_task_wanted() && (!param_failed || status & 0xff7f))) return 0;
   struct exit_row row = {};
+  /* By helper calls: see fork. */
   row.when = bpf_ktime_get_ns();
   row.age = row.when - leader->start_time;
   row.pid = task->tgid;
-  row.ppid = leader->real_parent->tgid;
-  row.uid = task->cred->uid.val;
+  row.ppid = BPF_CORE_READ(leader, real_parent, tgid);
+  row.uid = BPF_CORE_READ(task, cred, uid.val);
   row.code = status >> 8 & 0xff;
   row.signal = status & 0x7f;
   row.core_dumped = status >> 7 & 1;

@@ -131,7 +131,8 @@ int BPF_PROG(switched, bool preempt, struct task_struct *previous, struct task_s
     row.tid = next->pid;
     row.cpu = bpf_get_smp_processor_id();
     row.preempted = waiter->preempted;
-    row.cgroup = next->cgroups->dfl_cgrp->kn->id;
+    /* By helper calls, which few rows pay: see fork. */
+    row.cgroup = BPF_CORE_READ(next, cgroups, dfl_cgrp, kn, id);
     bpf_probe_read_kernel_str(row.comm, sizeof(row.comm), next->comm);
     row.previous_tid = previous->pid;
     bpf_probe_read_kernel_str(row.previous_comm, sizeof(row.previous_comm), previous->comm);
