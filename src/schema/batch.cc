@@ -121,9 +121,24 @@ Histogram histogram(const Column &column, Row row) {
 }
 
 std::span<std::byte> Batch::add_owned(size_t bytes) {
-  arena_.emplace_back(bytes);
-  rows_.push_back(arena_.back());
-  return arena_.back();
+  // A table of thousands of rows is read every second: blocks double, as vectors do.
+  constexpr size_t kBlockLeast = 1u << 10, kBlockMost = 64u << 10;
+  if (bytes > block_bytes_ - used_bytes_) {
+    block_bytes_ = std::max(bytes, std::clamp(block_bytes_ * 2, kBlockLeast, kBlockMost));
+    arena_.push_back(std::make_unique<std::byte[]>(block_bytes_));
+    used_bytes_ = 0;
+  }
+  std::span<std::byte> row{arena_.back().get() + used_bytes_, bytes};
+  // Rows begin where numbers may begin.
+  used_bytes_ = std::min(block_bytes_, used_bytes_ + (bytes + 7) / 8 * 8);
+  rows_.push_back(row);
+  return row;
+}
+
+void Batch::clear() {
+  rows_.clear();
+  arena_.clear();
+  block_bytes_ = used_bytes_ = 0;
 }
 
 }  // namespace waggle

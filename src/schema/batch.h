@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -77,12 +78,13 @@ class Batch {
   void add(Row row) { rows_.push_back(row); }
   // A row of the batch's own, to be filled now: the pointer is good until the next call.
   std::span<std::byte> add_owned(size_t bytes);
-  void clear() { rows_.clear(), arena_.clear(); }
+  void clear();
 
  private:
   const Schema *schema_;
   std::vector<Row> rows_;
-  std::vector<std::vector<std::byte>> arena_;
+  std::vector<std::unique_ptr<std::byte[]>> arena_;  // blocks, of which the last has room
+  size_t block_bytes_ = 0, used_bytes_ = 0;          // of that one
 };
 
 }  // namespace waggle
