@@ -141,17 +141,22 @@ bool Session::wait(steady_clock::time_point deadline, int extra_fd) {
     pollfd extra = {extra_fd, POLLIN, 0};
     return poll(&extra, 1, timeout(last_rows_ > kTrickleRows ? kBurstPoll : kTricklePoll)) > 0;
   }
+  fall_asleep();
   milliseconds most = kSleepMost;
-  for (Member &member : members_) {
-    if (member.sensor == nullptr || member.events == nullptr) continue;
-    member.sensor->sleeping();
-    if (member.sensor->backlog_bytes() > 0) most = milliseconds{0};
-  }
+  for (Member &member : members_)
+    if (member.sensor != nullptr && member.events != nullptr && member.sensor->backlog_bytes() > 0)
+      most = milliseconds{0};
   epoll_event events[8];
   int ready = epoll_wait(epoll_.get(), events, 8, timeout(most));
   for (int i = 0; i < ready; i++)
     if (events[i].data.u32 == 1) return true;
   return false;
+}
+
+int Session::fall_asleep() {
+  for (Member &member : members_)
+    if (member.sensor != nullptr && member.events != nullptr) member.sensor->sleeping();
+  return epoll_.get();
 }
 
 void Session::stop() {

@@ -53,6 +53,11 @@ class Session {
   // Returns whether extra_fd is readable.
   bool wait(std::chrono::steady_clock::time_point deadline, int extra_fd);
 
+  // For a loop with a wait of its own, after a drain() that found nothing: the descriptor
+  // returned is readable for poll(2) once another row is there. A row that is being made
+  // during the call may be noticed only when the next one comes.
+  int fall_asleep();
+
   // No sensor counts or sends any more; drain() once more shows the rest.
   void stop();
 

@@ -186,9 +186,9 @@ void Screen::write_all(std::string_view bytes) {
   }
 }
 
-Screen::Happened Screen::wait(int timeout_ms, int extra_fd) {
+Screen::Happened Screen::wait(int timeout_ms, int extra_fd, int rows_fd) {
   Happened happened;
-  pollfd waited[] = {{signals_.get(), POLLIN, 0}, {key_fd_, POLLIN, 0}, {extra_fd, POLLIN, 0}};
+  pollfd waited[] = {{signals_.get(), POLLIN, 0}, {key_fd_, POLLIN, 0}, {extra_fd, POLLIN, 0}, {rows_fd, POLLIN, 0}};
   if (decoder_.undecided()) timeout_ms = std::min(timeout_ms, kEscapeMost_ms);
   int ready = poll(waited, std::size(waited), timeout_ms);
   if (ready <= 0) {

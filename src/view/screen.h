@@ -42,15 +42,15 @@ class Screen {
   void forget() { drawn_.clear(); }
 
   // Sleeps for at most `timeout_ms` until a key or signal is there, or
-  // `extra_fd` (-1: none) is readable. Stops the process on SIGTSTP and comes back
+  // `extra_fd` or `rows_fd` (-1: none) is readable. Stops the process on SIGTSTP and comes back
   // with a clean screen on SIGCONT.
   struct Happened {
     std::vector<Key> keys;
     bool resized = false;  // or uncovered: draw again
     bool gone = false;     // the terminal hung up
-    bool extra = false;
+    bool extra = false;    // extra_fd is readable
   };
-  Happened wait(int timeout_ms, int extra_fd);
+  Happened wait(int timeout_ms, int extra_fd, int rows_fd = -1);
 
   // Gives the terminal back as it was. Nothing is drawn from then on.
   void close();
