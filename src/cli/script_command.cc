@@ -293,6 +293,7 @@ bool compile(const ScriptArguments &arguments, ScriptText text, const RunOptions
   add_environment(options);
   options.is_unsafe = arguments.is_unsafe;
   options.with_warnings = with_warnings;
+  options.with_read_warnings = with_warnings && arguments.has_probe_warnings;
   options.probe_filter = arguments.probe_filter;
   options.traceable_functions = arguments.traceable_functions;
   options.is_test = run.is_test;

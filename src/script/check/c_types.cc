@@ -155,7 +155,9 @@ void CTypes::define() {
     for (const CRecord *each : tree_.records) {
       Type type = record(*each);
       anonymous_[each] = type;
-      if (!each->name.empty()) defined_[type.name()] = type;
+      if (each->name.empty()) continue;
+      if (defined_.contains(type.name())) diagnostics_.error(each->at, fmt::format("redefinition of '{}'", each->name));
+      defined_[type.name()] = type;
     }
   }
 }

@@ -35,7 +35,7 @@ const std::vector<Checker::CallRow> &Checker::call_rows() {
       {"signal", 1, 1, &Checker::call_signal, true},
       {"signal_thread", 1, 1, &Checker::call_signal, true},
       {"override", 1, 1, &Checker::call_override, true},
-      {"write_user", 2, 2, &Checker::call_write_user, true},
+      {"write_user", 2, 3, &Checker::call_write_user, true},
       {"unwatch", 1, 1, &Checker::call_unwatch},
       // Values.
       {"str", 1, 2, &Checker::call_str},
@@ -58,7 +58,7 @@ const std::vector<Checker::CallRow> &Checker::call_rows() {
       {"strcontains", 2, 2, &Checker::call_strcontains},
       {"strstr", 2, 2, &Checker::call_strcontains},
       {"strlen", 1, 1, &Checker::call_strlen},
-      {"strcap", 1, 1, &Checker::call_strlen},
+      {"strcap", 1, 2, &Checker::call_strlen},
       {"memcmp", 3, 3, &Checker::call_memcmp},
       {"bswap", 1, 1, &Checker::call_bswap},
       {"path", 1, 2, &Checker::call_path},
@@ -74,6 +74,7 @@ const std::vector<Checker::CallRow> &Checker::call_rows() {
       {"pcomm", 0, 1, &Checker::call_task},
       {"leader_tid", 0, 1, &Checker::call_task},
       {"leader_comm", 0, 1, &Checker::call_task},
+      {"config", 1, 1, &Checker::call_config},
       {"getopt", 1, 3, &Checker::call_getopt},
       {"signal_name", 1, 1, &Checker::call_number_name},
       {"syscall_name", 1, 1, &Checker::call_number_name},
@@ -128,9 +129,9 @@ Value Checker::call(const Call &of) {
     if (function->name == of.name) return expand_function(*function, of);
   for (const CallRow &row : call_rows()) {
     if (row.name != of.name) continue;
-    if (!count_fits(of, row.fewest, row.most)) return {};
     if (row.is_unsafe && !options_.is_unsafe)
       return wrong(of.at, fmt::format("{}() is an unsafe function being used in safe mode", of.name));
+    if (!count_fits(of, row.fewest, row.most)) return {};
     return (this->*row.rule)(of);
   }
   std::vector<std::string_view> names;

@@ -137,8 +137,8 @@ bool Checker::aggregate(const Assign &assign, const MapAccess &target, const Cal
     map->is_plain = counted && counted.is_plain;
     changed_ = true;
   } else if (map->value.kind() != kind) {
-    wrong(assign.at, fmt::format("Type mismatch for @{}: trying to assign value of type '{}' when map already has a "
-                                 "type '{}'",
+    wrong(assign.at, fmt::format("Type mismatch for @{}: trying to assign value of type '{}' when map already contains "
+                                 "a value of type '{}'",
                                  map->name, type.name(), map->value.name()));
     return true;
   } else if (!(map->value == type)) {

@@ -143,7 +143,9 @@ Value Checker::call_print(const Call &of) {
       emit(made, of.at, std::move(limits));
       return none(of.at);
     }
-    if (map->value.is_aggregate()) {
+    bool is_number = map->value.is(TypeKind::kCount) || map->value.is(TypeKind::kSum) ||
+                     map->value.is(TypeKind::kMin) || map->value.is(TypeKind::kMax) || map->value.is(TypeKind::kAvg);
+    if (map->value.is_aggregate() && !is_number) {
       std::optional<const Node *> key = key_of(access, *map);
       if (!key || *key == nullptr) return {};
       uint32_t made = action(Action::Kind::kPrintEntry, of.at);
@@ -212,7 +214,6 @@ Value Checker::call_delete(const Call &of) {
     Value given = expression(*of.arguments[1]);
     key = key_of(std::vector<Value>{given}, *map, of.arguments[1]->at);
   } else if (access.has_key) {
-    warn(of.at, "delete(@map[key]) is deprecated: use delete(@map, key)");
     key = key_of(access, *map);
   } else {
     if (map->access == KnownMap::Access::kKeyed)
@@ -410,7 +411,22 @@ Value Checker::call_write_user(const Call &of) {
   // A number that is written is as wide as what is pointed at.
   const Node *written = what.node;
   const Type &element = to->type.element();
-  if (what.type().is_integral() && element.is_integral()) written = convert(what, element);
+  if (of.arguments.size() == 3) {
+    std::optional<int64_t> bytes = literal(of, 2);
+    if (!bytes) return {};
+    if (*bytes < 1 || *bytes > INT16_MAX) return wrong(of.arguments[2]->at, "write_user() cannot write so many bytes");
+    auto count = static_cast<uint32_t>(*bytes);
+    if (what.type().is_integral() && (count == 1 || count == 2 || count == 4 || count == 8)) {
+      written = convert(what, Type::integer(count, false));
+    } else {
+      Type content = Type::array(Type::integer(1, false), count);
+      Value from = what;
+      if (!what.type().is(TypeKind::kPointer)) from = {address_of_value(what, of.at), false, {}, {}};
+      AddressSpace space = from.type().space();
+      written = value(Op::kDereference, content, of.at, {convert(from, Type::pointer(content, space))}).node;
+    }
+  } else if (what.type().is_integral() && element.is_integral())
+    written = convert(what, element);
   return value(Op::kWriteUser, Type::integer(8, true), of.at, {to, written});
 }
 

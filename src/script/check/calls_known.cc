@@ -6,6 +6,7 @@
 
 #include "kernel/names.h"
 #include "script/check/checker.h"
+#include "script/check/config.h"
 #include "script/check/type_rules.h"
 #include "script/check/user_address.h"
 
@@ -81,6 +82,17 @@ Value Checker::call_uaddr(const Call &of) {
   Value here = register_word("ip", of.at, word());
   Value sum = value(Op::kAdd, word(), of.at, {here.node, number(found->distance, word(), of.at).node});
   return {convert(sum, type), false, {}, {}};
+}
+
+// config("max_map_keys")
+Value Checker::call_config(const Call &of) {
+  std::optional<std::string> name = literal_text(of, 0);
+  if (!name) return {};
+  std::optional<ConfigValue> found = config_value(script_.config, *name);
+  if (!found) return wrong(of.at, fmt::format("Unrecognized config variable: {}", *name));
+  if (found->is_flag) return boolean(found->number != 0, of.at);
+  if (!found->text.empty()) return text(found->text, of.at);
+  return number(static_cast<int64_t>(found->number), word(), of.at);
 }
 
 Value Checker::call_bswap(const Call &of) {
@@ -292,14 +304,20 @@ Value Checker::call_strcontains(const Call &of) {
   return value(Op::kGreaterOrEqual, Type(TypeKind::kBool, 1), of.at, {at.node, number(0, place, of.at).node});
 }
 
-// strcap(): how many bytes it could have, with its NUL.
+// strcap(): how many bytes it could have, with its NUL; with a number: cut to so many characters.
 Value Checker::call_strlen(const Call &of) {
   Value given = expression(*of.arguments[0]);
   if (!given) return {};
   if (!given.type().is(TypeKind::kString))
     return wrong(of.arguments[0]->at,
                  fmt::format("{}() expects a string argument ({} provided)", of.name, given.type().name()));
-  if (of.name == "strcap") return number(given.type().bytes(), word(), of.at, true);
+  if (of.name == "strcap") {
+    if (of.arguments.size() == 1) return number(given.type().bytes(), word(), of.at, true);
+    std::optional<int64_t> most = literal(of, 1);
+    if (!most) return {};
+    if (*most < 0 || static_cast<uint64_t>(*most) + 1 >= given.type().bytes()) return given;
+    return {convert(given, Type::string(static_cast<uint32_t>(*most) + 1)), false, {}, {}};
+  }
   if (given.is_text()) return number(static_cast<int64_t>(given.node->text.size()), word(), of.at, true);
   return value(Op::kStringLength, word(), of.at, {given.node});
 }
@@ -311,25 +329,7 @@ Value Checker::call_memcmp(const Call &of) {
   if (*length < 0) return wrong(of.arguments[2]->at, "memcmp() requires a non-negative size");
   std::vector<const Node *> in;
   for (const auto &[each, at] : {std::pair(&one, of.arguments[0]->at), std::pair(&other, of.arguments[1]->at)}) {
-    if (each->type().is(TypeKind::kPointer)) {
-      in.push_back(each->node);
-      continue;
-    }
-    Op op = each->node->op;
-    if (op == Op::kVariable) {
-      in.push_back(value(Op::kVariableAddress, Type::pointer(each->type()), at, {}, each->node->number).node);
-    } else if (op == Op::kField || op == Op::kElement || op == Op::kDereference || op == Op::kContext) {
-      in.push_back(value(Op::kAddress, Type::pointer(each->type(), space_of(*each->node)), at, {each->node}).node);
-    } else {
-      // It is put where it has an address.
-      KnownVariable &kept = declare_variable("", at);
-      kept.type = each->type();
-      kept.is_assigned = true;
-      Step &set = step(Step::Kind::kAssign, at);
-      set.variable = use(kept);
-      set.value = each->node;
-      in.push_back(value(Op::kVariableAddress, Type::pointer(each->type()), at, {}, set.variable).node);
-    }
+    in.push_back(each->type().is(TypeKind::kPointer) ? each->node : address_of_value(*each, at));
   }
   return value(Op::kMemoryCompare, Type::integer(8, true), of.at, std::move(in), *length);
 }

@@ -80,11 +80,11 @@ Value Checker::call_str(const Call &of) {
     if (bytes < type.bytes() && of.arguments.size() > 1) return {convert(given, Type::string(bytes)), false, {}, {}};
     return {given.node, false, {}, {}};
   }
-  if (type.is(TypeKind::kArray) && type.element().is_integral() && type.element().bytes() == 1 &&
-      is_place(*given.node)) {
+  if (type.is(TypeKind::kArray) && type.element().is_integral() && type.element().bytes() == 1) {
     bytes = std::min(bytes, type.count() + 1);
-    Value at = value(Op::kAddress, Type::pointer(type.element(), space_of(*given.node)), of.at, {given.node});
-    return value(Op::kString, Type::string(bytes), of.at, {at.node});
+    const Node *at = address_of_value(given, of.at);
+    const Node *begin = convert(at, Type::pointer(type.element(), at->type.space()));
+    return value(Op::kString, Type::string(bytes), of.at, {begin});
   }
   const Node *from = nullptr;
   if (type.is(TypeKind::kPointer)) {
@@ -105,7 +105,9 @@ Value Checker::call_str(const Call &of) {
   }
   std::vector<const Node *> in = {from};
   if (length != nullptr) in.push_back(length);
-  return value(Op::kString, Type::string(bytes), of.at, std::move(in));
+  Value made = value(Op::kString, Type::string(bytes), of.at, std::move(in));
+  if (made) script_.nodes.back().action = read_error(of.at, from->type.space(), /*is_text=*/true);
+  return made;
 }
 
 // buf(pointer, length)
@@ -116,10 +118,11 @@ Value Checker::call_buf(const Call &of) {
   uint32_t most = static_cast<uint32_t>(script_.config.max_strlen), bytes = most;
   const Node *from = nullptr, *length = nullptr;
   bool of_bytes = type.is(TypeKind::kArray) || type.is(TypeKind::kString);
-  if (of_bytes && is_place(*given.node)) {
-    bytes = std::min(type.bytes(), most);
-    from = value(Op::kAddress, Type::pointer(Type::integer(1, false), space_of(*given.node)), of.at, {given.node}).node;
-    from = convert(from, Type::pointer(Type::integer(1, false), from->type.space()));
+  if (of_bytes) {
+    most = std::min(type.bytes(), most);
+    bytes = most;
+    const Node *at = address_of_value(given, of.at);
+    from = convert(at, Type::pointer(Type::integer(1, false), at->type.space()));
   } else if (type.is(TypeKind::kPointer)) {
     from = convert(given, in_space(Type::pointer(Type::integer(1, false), type.space()), default_space()));
   } else if (type.is(TypeKind::kInteger)) {

@@ -21,7 +21,8 @@ struct CheckOptions {
   std::map<std::string, std::string, std::less<>> named;        // of getopt(): "" where no value was given
   std::map<std::string, std::string, std::less<>> environment;  // BPFTRACE_*, without that prefix
   bool is_unsafe = false;
-  bool with_warnings = true;               // -k: helpers that fail are told as the script runs
+  bool with_warnings = true;               // what goes wrong with maps is told as the script runs
+  bool with_read_warnings = false;         // -k: so is memory that cannot be read
   std::string probe_filter;                // --probe-filter: a regular expression; empty: all probes
   std::string traceable_functions;         // as in ExpandOptions
   bool is_test = false, is_bench = false;  // --test, --bench: only those probes, else none of them

@@ -81,7 +81,7 @@ TEST(Check, MakesNodes) {
       {"begin { exit(3); }", "constant 3 : uint64"},
       {"begin { while (1) { break; } }", "break"},
       {"begin { @a = avg(5); print(@a); }", "emit print map @a"},
-      {"begin { @a[1] = avg(5); print(@a[1]); }", "emit print entry @a"},
+      {"begin { @a[1] = stats(5); print(@a[1]); }", "emit print entry @a"},
   };
   for (const auto &[text, expected] : cases) {
     std::string found = checked(text).text;
@@ -101,7 +101,8 @@ TEST(Check, TellsWhatIsWrong) {
        "ERROR: Type mismatch for $x: trying to assign value of type 'string[2]' when variable already contains a value "
        "of type 'int64'"},
       {"begin { @x = 1; @x = \"a\"; }",
-       "ERROR: Type mismatch for @x: trying to assign value of type 'string[2]' when map already has a type 'int64'"},
+       "ERROR: Type mismatch for @x: trying to assign value of type 'string[2]' when map already contains a value of "
+       "type 'int64'"},
       {"begin { @x = count(); @y = @x; }",
        "ERROR: Map value 'count_t' cannot be assigned from one map to another. The function that returns this type "
        "must be called directly e.g. `@y = count();`."},

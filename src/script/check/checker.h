@@ -166,6 +166,10 @@ class Checker {
   // A helper's failure, told as the script runs; kNoAction without -k.
   uint32_t runtime_error(const Location &at, std::string message, std::string helper);
   Place place_of(const Location &at) const;
+  // A failed read of memory, told with -k alone.
+  uint32_t read_error(const Location &at, AddressSpace space, bool is_text);
+  // Where a value's bytes are; what has no place gets one.
+  const Node *address_of_value(const Value &value, const Location &at);
   void emit(uint32_t action, const Location &at, std::vector<const Node *> row);
 
   // --- names.cc: builtins
@@ -362,6 +366,7 @@ class Checker {
   Value call_kfunc(const Call &call);
   Value call_aggregate(const Call &call);
   Value call_find(const Call &call);
+  Value call_config(const Call &call);
 
   const Tree &tree_;
   const Sources &sources_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 
 #include "base/text.h"
 
@@ -159,6 +160,21 @@ bool is_text_option(std::string_view name) {
 
 }  // namespace
 
+std::optional<ConfigValue> config_value(const Config &config, std::string_view name) {
+  for (const NumberRow &row : kNumbers)
+    if (row.name == name) return ConfigValue{false, config.*row.number, {}};
+  for (const FlagRow &row : kFlags)
+    if (row.name == name) return ConfigValue{true, config.*row.flag ? 1u : 0u, {}};
+  for (const TextRow &row : kTexts)
+    if (row.name == name) return ConfigValue{false, 0, config.*row.text};
+  constexpr std::string_view kMissing[] = {"error", "warn", "ignore"};
+  constexpr std::string_view kStacks[] = {"bpftrace", "perf", "raw", "build_id"};
+  if (name == "missing_probes")
+    return ConfigValue{false, 0, std::string(kMissing[static_cast<size_t>(config.missing_probes)])};
+  if (name == "stack_mode") return ConfigValue{false, 0, std::string(kStacks[static_cast<size_t>(config.stack_mode)])};
+  return std::nullopt;
+}
+
 Config read_config(const Tree &tree, const std::map<std::string, std::string, std::less<>> &environment,
                    Diagnostics &diagnostics) {
   Config config;
@@ -173,7 +189,13 @@ Config read_config(const Tree &tree, const std::map<std::string, std::string, st
     if (mistake.empty() || mistake == "?") continue;
     diagnostics.error({}, fmt::format("Env var 'BPFTRACE_{}' did not contain a valid value: {}", variable, mistake));
   }
+  std::set<std::string> seen;
   for (const ConfigEntry &entry : tree.config) {
+    if (!tree.probes.empty() && entry.at.source == tree.probes.front()->at.source &&
+        entry.at.begin > tree.probes.front()->at.begin)
+      diagnostics.error(entry.at, "the configuration has to come before all probes");
+    if (!seen.insert(lower(entry.name)).second)
+      diagnostics.error(entry.at, fmt::format("{} is configured twice", entry.name));
     std::string name = lower(entry.name);
     if (name.starts_with("bpftrace_")) name.erase(0, std::string_view("bpftrace_").size());
     if (std::find(std::begin(kDeprecated), std::end(kDeprecated), name) != std::end(kDeprecated))

@@ -223,8 +223,8 @@ bool Checker::grow_value(KnownMap &map, const Value &value, const Location &at) 
     common = common_type(map.value, wanted);
   }
   if (!common) {
-    wrong(at, fmt::format("Type mismatch for @{}: trying to assign value of type '{}' when map already has a type "
-                          "'{}'",
+    wrong(at, fmt::format("Type mismatch for @{}: trying to assign value of type '{}' when map already contains a "
+                          "value of type '{}'",
                           map.name, given.name(), map.value.name()));
     return false;
   }

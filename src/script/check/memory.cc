@@ -107,6 +107,19 @@ Value Checker::field_of(const Value &of, std::string_view name, const Location &
 Value Checker::index(const Index &index) {
   Value of = expression(*index.operand), at = expression(*index.index);
   if (!of || !at) return {};
+  if (of.type().is(TypeKind::kString) && at.type().is_integral()) {
+    const Node *begin = address_of_value(of, index.at);
+    bool in_bpf = begin->type.space() == AddressSpace::kNone;
+    if (in_bpf && !at.is_constant())
+      return wrong(index.index->at, "a string that is a value is indexed by a number that is written");
+    if (at.is_constant() && (at.node->number < 0 || static_cast<uint64_t>(at.node->number) >= of.type().bytes()))
+      return wrong(index.at, fmt::format("the index {} is out of bounds for array of size {}", at.node->number,
+                                         of.type().bytes()));
+    Type character = Type::integer(1, true);
+    Value pointer{convert(begin, Type::pointer(character, begin->type.space())), false, {}, {}};
+    Value place = binary(BinaryOperator::kAdd, pointer, at, index.at);
+    return value(Op::kDereference, character, index.at, {place.node});
+  }
   const Type &type = of.type();
   if (!type.is(TypeKind::kArray) && !type.is(TypeKind::kPointer)) {
     // A tuple's fields by number: (1, 2)[0] is not the language's.
@@ -141,7 +154,9 @@ Value Checker::dereference(const Value &pointer, const Location &at) {
     return wrong(at, fmt::format("Can not dereference a pointer to '{}'", element.name()));
   }
   AddressSpace space = type.space() == AddressSpace::kNone ? default_space() : type.space();
-  return value(Op::kDereference, in_space(element, space), at, {pointer.node});
+  Node &node = make(Op::kDereference, in_space(element, space), at, {pointer.node});
+  node.action = read_error(at, type.space(), /*is_text=*/false);
+  return {&node, false, {}, {}};
 }
 
 Value Checker::address_of(const Unary &of) {

@@ -123,6 +123,39 @@ uint32_t Checker::runtime_error(const Location &at, std::string message, std::st
   return made;
 }
 
+uint32_t Checker::read_error(const Location &at, AddressSpace space, bool is_text) {
+  if (!options_.with_read_warnings || space == AddressSpace::kNone) return kNoAction;
+  std::string helper = space == AddressSpace::kUser ? "probe_read_user" : "probe_read_kernel";
+  return runtime_error(at, "Bad address", is_text ? helper + "_str" : helper);
+}
+
+const Node *Checker::address_of_value(const Value &of, const Location &at) {
+  switch (of.node->op) {
+    case Op::kVariable:
+      return value(Op::kVariableAddress, Type::pointer(of.type()), at, {}, of.node->number).node;
+    case Op::kField:
+    case Op::kElement:
+    case Op::kDereference:
+    case Op::kContext: {
+      // Of a value's field the value has an address.
+      const Node *root = of.node;
+      while ((root->op == Op::kField || root->op == Op::kElement) && !root->in.empty()) root = root->in.front();
+      if (root->op == Op::kDereference || root->op == Op::kContext)
+        return value(Op::kAddress, Type::pointer(of.type(), space_of(*of.node)), at, {of.node}).node;
+      break;
+    }
+    default:
+      break;
+  }
+  KnownVariable &kept = declare_variable("", at);
+  kept.type = of.type();
+  kept.is_assigned = true;
+  Step &set = step(Step::Kind::kAssign, at);
+  set.variable = use(kept);
+  set.value = of.node;
+  return value(Op::kVariableAddress, Type::pointer(of.type()), at, {}, set.variable).node;
+}
+
 void Checker::emit(uint32_t action, const Location &at, std::vector<const Node *> row) {
   for (const Node *each : row)
     if (each == nullptr) return;
