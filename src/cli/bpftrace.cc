@@ -28,7 +28,7 @@ OPTIONS:
     -e PROGRAM            run this program
     -h, --help            this text
     -I DIR, --include FILE
-                          taken; definitions come from the kernel's BTF
+                          a directory of, or a file of C definitions
     -l, --list [PATTERN|FILE]
                           list probes; with -v their arguments
     -p, --pid PID         trace one process, and stop with it

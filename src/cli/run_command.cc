@@ -47,8 +47,8 @@ std::function<int()> configure_run(CLI::App &app) {
       ->add_option("--traceable-functions", a.traceable_functions,
                    "a file of functions to take for those that can be traced")
       ->type_name("FILE");
-  script->add_option("-I", a.include_directories, "taken as bpftrace takes it; types come from BTF")->type_name("DIR");
-  script->add_option("--include", a.includes, "the same")->type_name("FILE");
+  script->add_option("-I", a.include_directories, "a directory of files that the script includes")->type_name("DIR");
+  script->add_option("--include", a.includes, "a file of C definitions")->type_name("FILE");
   return [arguments, json, info] {
     if (*info) {
       fputs(script_info().c_str(), stdout);

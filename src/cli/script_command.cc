@@ -15,6 +15,7 @@
 #include "base/quantity.h"
 #include "base/text.h"
 #include "cli/leave.h"
+#include "cli/script_includes.h"
 #include "cli/verb.h"
 #include "codegen/disassemble.h"
 #include "codegen/ir.h"
@@ -223,6 +224,7 @@ void dump_code(std::string_view stages, const Script &script, const Lowered &low
 // All that one run needs; addresses in it stay.
 struct Compilation {
   Sources sources;
+  std::vector<IncludedFile> included;
   Arena arena;
   Diagnostics diagnostics;
   BtfTypes types;
@@ -278,8 +280,13 @@ std::optional<RunOptions> run_options(const ScriptArguments &arguments, int32_t 
 }
 
 bool compile(const ScriptArguments &arguments, ScriptText text, const RunOptions &run, Compilation &made) {
-  Lexer lexer(made.sources, made.sources.add(text.name, std::move(text.text)), made.arena, made.diagnostics);
+  Lexer lexer(made.sources, made.sources.add(text.name, text.text), made.arena, made.diagnostics);
+  made.included = included_files(text.text, text.name, arguments.include_directories, arguments.includes);
+  for (const IncludedFile &each : made.included) predefine(lexer, each);
   Tree tree = parse(lexer, made.arena, made.diagnostics);
+  // The last first: each is put before what is there.
+  for (auto each = made.included.rbegin(); each != made.included.rend(); ++each)
+    add_definitions(tree, *each, made.sources, made.arena, made.diagnostics);
   bool with_warnings = !arguments.no_warnings;
   if (made.diagnostics.failed()) {
     say_diagnostics(made.diagnostics, made.sources, with_warnings);

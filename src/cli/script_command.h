@@ -16,7 +16,7 @@ struct ScriptArguments {
   std::string command, pid, format, output, buffering, mode, duration;
   std::string stages;  // -d
   std::string probe_filter, traceable_functions;
-  std::vector<std::string> include_directories, includes;  // taken, and of no use: types come from BTF
+  std::vector<std::string> include_directories, includes;  // -I, --include
   bool is_list = false, is_quiet = false, is_verbose = false, has_probe_warnings = false, no_warnings = false;
   bool is_unsafe = false, is_dry = false, is_test = false, is_bench = false, is_format = false, is_explain = false;
 };

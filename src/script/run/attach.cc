@@ -142,13 +142,6 @@ std::vector<AttachFailure> Attachments::attach(const LoadedProgram &program, int
   return failures;
 }
 
-void Attachments::detach() {
-  links_.clear();
-  for (const Watch &watch : watches_)
-    for (size_t i = watch.begin; i < watch.end; i++) hooks_[i].reset();
-  watches_.clear();
-}
-
 void Attachments::unwatch(uint64_t address) {
   for (const Watch &watch : watches_)
     if (watch.address == address)

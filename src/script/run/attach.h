@@ -1,9 +1,5 @@
-// Attaches loaded programs to their probes, each by its mechanism, and detaches them.
-//
-// Detaching has two halves: a program that is unlinked runs no more, at once; closing the
-// hook itself waits for the kernel, 70 ms for a tracepoint. detach() does the first, and the
-// hooks are closed when the Attachments, or the process, ends.
-// Kernels before 5.15 cannot unlink programs from perf events: there programs run until then.
+// Attaches loaded programs to their probes, each by its mechanism. They are detached when the
+// Attachments ends, which waits for the kernel, 50 to 70 ms for each tracepoint.
 // Threads: one at a time.
 // source: bpf(2) BPF_LINK_CREATE; kernel/bpf/syscall.c; kernel/trace/bpf_trace.c
 #pragma once
@@ -31,11 +27,10 @@ class Attachments {
   //   returns  the probes that could not be attached; all others are
   std::vector<AttachFailure> attach(const LoadedProgram &program, int32_t pid);
 
-  void detach();
   // Detaches watchpoints at an address.
   void unwatch(uint64_t address);
   // Whether something was attached whose end takes the kernel time.
-  bool ends_slowly() const { return !hooks_.empty(); }
+  bool ends_slowly() const { return !hooks_.empty() || !links_.empty(); }
 
  private:
   struct Watch {

@@ -59,7 +59,24 @@ Result<Maps> Maps::create(const Script &script, const Lowered &lowered) {
     CHECK(plan.index < script.maps.size());
     maps.places_[plan.index] = i;
   }
+  MapPlan stop;
+  stop.name = "stop";
+  stop.type = BPF_MAP_TYPE_ARRAY;
+  stop.key_bytes = sizeof(uint32_t);
+  stop.value_bytes = sizeof(uint64_t);
+  stop.entries = 1;
+  Fd map = TRY(create_map(stop));
+  maps.descriptors_.push_back(map.get());
+  maps.owned_.push_back(std::move(map));
   return maps;
+}
+
+Result<void> Maps::stop() const {
+  uint32_t zero = 0;
+  uint64_t is_over = 1;
+  if (bpf_map_update_elem(descriptors_.back(), &zero, &is_over, BPF_ANY) != 0)
+    return fail_errno(errno, "cannot stop the programs");
+  return {};
 }
 
 const MapPlan *Maps::plan_of(MapPlan::Role role) const {

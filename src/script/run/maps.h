@@ -22,8 +22,10 @@ class Maps {
   //           Exhausted  the kernel has no memory for a map
   static Result<Maps> create(const Script &script, const Lowered &lowered);
 
-  // By codegen::MapId.
+  // By codegen::MapId; behind those of the plans the one whose word says that the run is over.
   const std::vector<int> &descriptors() const { return descriptors_; }
+  // Sets that word: programs that events run return at once from now on (programs.h).
+  Result<void> stop() const;
   // The first map of a role; -1: there is none.
   int of(MapPlan::Role role) const;
   const MapPlan *plan_of(MapPlan::Role role) const;

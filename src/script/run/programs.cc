@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -141,14 +142,51 @@ Kind kind_of(const ConcreteProbe &probe) {
 
 }  // namespace
 
+codegen::Code stoppable(const codegen::Code &code, codegen::MapId word) {
+  auto instruction = [](uint8_t op, uint8_t to, uint8_t from, int16_t offset, int32_t number) {
+    bpf_insn made = {};
+    made.code = op;
+    made.dst_reg = to & 0xf;
+    made.src_reg = from & 0xf;
+    made.off = offset;
+    made.imm = number;
+    return made;
+  };
+  const bpf_insn before[] = {
+      instruction(BPF_LD | BPF_IMM | BPF_DW, BPF_REG_0, BPF_PSEUDO_MAP_VALUE, 0, 0),
+      instruction(0, 0, 0, 0, 0),
+      instruction(BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_0, BPF_REG_0, 0, 0),
+      instruction(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0),
+      instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0),
+      instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+  };
+  constexpr auto kWords = static_cast<uint32_t>(std::size(before));
+  codegen::Code made = code;
+  made.instructions.insert(made.instructions.begin(), std::begin(before), std::end(before));
+  // Jumps and calls say how far they go, which stays; what says where does not. The first
+  // function and its first line begin with what was put before them.
+  for (codegen::MapPlace &each : made.maps) each.instruction += kWords;
+  for (codegen::LinePlace &each : made.lines)
+    if (each.instruction != 0) each.instruction += kWords;
+  for (codegen::Subprogram &each : made.subprograms)
+    if (each.start != 0) each.start += kWords;
+  made.maps.insert(made.maps.begin(), codegen::MapPlace{0, word});
+  return made;
+}
+
 Loaded load_programs(const Script &script, const Sources &sources, const Lowered &lowered, std::span<const int> maps) {
   Loaded made;
   BtfTargets targets;
+  CHECK(maps.size() == lowered.maps.size() + 1);
+  auto word = static_cast<codegen::MapId>(lowered.maps.size());
   for (const LoweredProgram &each : lowered.programs) {
     const Program &program = script.programs[each.program];
     CHECK(!program.probes.empty());
     LoadedProgram loaded{&program, {}};
     std::optional<LoadFailure> failure;
+    Mechanism mechanism = program.probes.front().mechanism;
+    bool is_stoppable = mechanism != Mechanism::kItself && mechanism != Mechanism::kIterator;
+    codegen::Code code = is_stoppable ? stoppable(each.code, word) : each.code;
     size_t times = kind_of(program.probes.front()).for_each_probe ? program.probes.size() : 1;
     for (size_t i = 0; i < times && !failure; i++) {
       const ConcreteProbe &probe = program.probes[i];
@@ -173,7 +211,7 @@ Loaded load_programs(const Script &script, const Sources &sources, const Lowered
         if (target.object.valid()) request.attach_btf_object = target.object.get();
       }
       std::string log;
-      Result<Fd> fd = codegen::load(each.code, request, &log);
+      Result<Fd> fd = codegen::load(code, request, &log);
       if (fd)
         loaded.loaded.push_back(std::move(*fd));
       else

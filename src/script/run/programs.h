@@ -1,5 +1,8 @@
 // The BPF programs of a script, loaded: a program whose hook is chosen when it is loaded
 // (fentry, typed tracepoints, iterators) is there once for each of its probes.
+//
+// Programs that events run begin with a look at a word that Maps::stop() sets. Taking a program from its hook
+// waits for the kernel, 50 ms for each tracepoint; setting a word stops them all at once.
 // Threads: one at a time.
 #pragma once
 
@@ -34,7 +37,10 @@ struct Loaded {
   std::vector<LoadFailure> failures;    // the first of each program; such programs are left out
 };
 
-//   maps  descriptors, by codegen::MapId
+// The code, with a return before it as soon as the word of an array map is not 0.
+codegen::Code stoppable(const codegen::Code &code, codegen::MapId word);
+
+//   maps  descriptors, by codegen::MapId; the last is that of the word
 Loaded load_programs(const Script &script, const Sources &sources, const Lowered &lowered, std::span<const int> maps);
 
 }  // namespace waggle::script

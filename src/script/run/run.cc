@@ -394,7 +394,7 @@ void Run::State::loop() {
   }
 }
 
-// All that was sent before the programs were detached.
+// All that was sent before the programs were stopped.
 void Run::State::drain_rest() {
   uint64_t dropped = 0;
   if (ring) {
@@ -477,7 +477,7 @@ Result<RunResult> Run::run(Output &output, Sink &sink) {
     state.loop();
   else
     state.drain(kDrainMost);
-  state.attachments.detach();
+  TRY(state.maps->stop());
   state.drain_rest();
   state.actions->reset();
   state.run_itself(Provider::kEnd);
@@ -518,8 +518,8 @@ uint64_t ring_bytes_for(const Script &script) {
       return provider == Provider::kBegin || provider == Provider::kEnd;
     });
     bool has_loops = std::any_of(script.steps.begin(), script.steps.end(), [](const Step &step) {
-      return step.kind == Step::Kind::kWhile || step.kind == Step::Kind::kForMap || step.kind == Step::Kind::kForRange ||
-             step.kind == Step::Kind::kUnroll;
+      return step.kind == Step::Kind::kWhile || step.kind == Step::Kind::kForMap ||
+             step.kind == Step::Kind::kForRange || step.kind == Step::Kind::kUnroll;
     });
     uint64_t sent = 0;
     for (const Action &action : script.actions) sent += action.row.bytes();

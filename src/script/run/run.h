@@ -2,8 +2,8 @@
 // and prints its maps at the end, in the order that bpftrace has:
 //
 //   begin; the other probes; "Attached N probes"; the command of -c is let go; events, until
-//   exit(), SIGINT, SIGTERM, or the end of the process of -c or -p; all is detached;
-//   events that are left; end; maps
+//   exit(), SIGINT, SIGTERM, or the end of the process of -c or -p; programs are
+//   stopped; events that are left; end; maps
 //
 // Events wait in the ring for a few milliseconds: waking up for each would cost the traced
 // programs ten times what the event does.
