@@ -141,10 +141,16 @@ TEST(LanguageServer, SaysWhatThingsAre) {
     unsigned character;
     const char *expected;
   } cases[] = {
-      {"begin { print(pid); }", 15, "pid : uint32"},   {"begin { print(pid); }", 9, "prints it"},
-      {"begin { print(pid); }", 2, "runs once"},       {"begin { @ = hist(5); }", 13, "powers of two"},
-      {"begin { print(arg7); }", 15, "arg7 : uint64"}, {"begin { print(5); }", 6, nullptr},
-      {"begin { print(nosuch); }", 15, nullptr},       {"config = { max_strlen = 5 }", 13, "bytes of a string"},
+      {"begin { print(pid); }", 15, "pid : uint32"},
+      {"begin { print(pid); }", 9, "prints it"},
+      {"begin { print(pid); }", 2, "runs once"},
+      {"begin { @ = hist(5); }", 13, "powers of two"},
+      {"begin { print(arg7); }", 15, "arg7 : uint64"},
+      {"begin { print(5); }", 6, nullptr},
+      {"begin { print(nosuch); }", 15, nullptr},
+      {"config = { max_strlen = 5 }", 13, "bytes of a string"},
+      {"begin { $x = nsecs; print($x); }", 27, "$x : uint64"},
+      {"begin { @m[comm] = count(); }", 9, "@m[string[16]] : "},
   };
   for (const auto &each : cases) {
     LanguageServer server;

@@ -1,13 +1,16 @@
 #include "script/edit/language.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <iterator>
 #include <set>
+#include <utility>
 
 #include "base/text.h"
+#include "script/check/check.h"
 #include "script/edit/pieces.h"
 #include "script/probes/list.h"
 #include "script/syntax/parser.h"
@@ -164,21 +167,48 @@ std::string code_block(std::string_view text) {
 
 }  // namespace
 
-std::vector<Mistake> mistakes_of(const std::string &text, [[maybe_unused]] BtfTypes &types) {
+namespace {
+
+struct Meaning {
+  std::vector<Mistake> mistakes;
+  std::vector<std::pair<std::string, std::string>> types;  // of variables and maps: "$x", "uint64"
+};
+
+Meaning meaning_of(const std::string &text, BtfTypes &types) {
   Sources sources;
   Arena arena;
   Diagnostics diagnostics;
   Lexer lexer(sources, sources.add("script", text), arena, diagnostics);
-  parse(lexer, arena, diagnostics);
-  std::vector<Mistake> mistakes;
+  Tree tree = parse(lexer, arena, diagnostics);
+  Meaning meaning;
+  if (!diagnostics.failed()) {
+    CheckOptions options;
+    options.is_unsafe = true;  // how it will be run is not known
+    Script script = check(tree, sources, diagnostics, types, options);
+    for (const ScriptVariable &each : script.variables)
+      meaning.types.emplace_back("$" + each.name, fmt::format("${} : {}", each.name, each.type.name()));
+    for (const ScriptMap &each : script.maps) {
+      std::string key = each.shape.key.is(TypeKind::kNone) ? "" : fmt::format("[{}]", each.shape.key.name());
+      meaning.types.emplace_back(each.shape.name,
+                                 fmt::format("{}{} : {}", each.shape.name, key, each.shape.value.name()));
+    }
+  }
   for (const Diagnostic &each : diagnostics.all()) {
+    // Who may not see the kernel's probes can still write scripts.
+    if (geteuid() != 0 && each.message.starts_with("Unable to attach probe")) continue;
     Mistake made = {each.severity, each.at.begin, each.at.end, each.message};
     for (const std::string &hint : each.hints) made.message += "\n" + hint;
-    mistakes.push_back(std::move(made));
+    meaning.mistakes.push_back(std::move(made));
   }
-  std::stable_sort(mistakes.begin(), mistakes.end(),
+  std::stable_sort(meaning.mistakes.begin(), meaning.mistakes.end(),
                    [](const Mistake &one, const Mistake &other) { return one.begin < other.begin; });
-  return mistakes;
+  return meaning;
+}
+
+}  // namespace
+
+std::vector<Mistake> mistakes_of(const std::string &text, BtfTypes &types) {
+  return meaning_of(text, types).mistakes;
 }
 
 Completions completions_at(const std::string &text, uint32_t at, BtfTypes &types) {
@@ -246,6 +276,15 @@ Hover hover_at(const std::string &text, uint32_t at, BtfTypes &types) {
     Type task = types.resolve("struct task_struct");
     const Field *field = task.is(TypeKind::kRecord) ? task.field(std::string(piece->text)) : nullptr;
     if (field != nullptr) hover.text = code_block(fmt::format("{} {}", field->type.name(), field->name));
+    return hover;
+  }
+  if (piece->text.starts_with('$') || piece->text.starts_with('@')) {
+    // Two blocks may have two variables of one name.
+    std::set<std::string> declarations;
+    for (const auto &[name, declaration] : meaning_of(text, types).types)
+      if (name == piece->text) declarations.insert(declaration);
+    std::string listed = fmt::format("{}", fmt::join(declarations, "\n"));
+    if (!listed.empty()) hover.text = code_block(listed);
     return hover;
   }
   if (const Word *word = find_word(piece->text))
