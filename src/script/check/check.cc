@@ -35,7 +35,8 @@ Script Checker::check() {
   c_types_.define();
   declare_maps();
   make_units();
-  if (diagnostics_.failed()) return std::move(script_);
+  // Also with mistakes: one run tells those of the bodies too.
+  if (units_.empty()) return std::move(script_);
   do {
     changed_ = false;
     pass();

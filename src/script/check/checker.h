@@ -169,43 +169,43 @@ class Checker {
   // A failed read of memory, told with -k alone.
   uint32_t read_error(const Location &at, AddressSpace space, bool is_text);
   // Where a value's bytes are; what has no place gets one.
-  const Node *address_of_value(const Value &value, const Location &at);
+  const Node *address_of_value(const Value &of, const Location &at);
   void emit(uint32_t action, const Location &at, std::vector<const Node *> row);
 
   // --- names.cc: builtins
-  Value identifier(const Identifier &name);
-  Value name_args(const Identifier &name);
-  Value name_argument(const Identifier &name, uint32_t number, bool on_stack);
-  Value name_retval(const Identifier &name);
-  Value name_func(const Identifier &name);
-  Value name_probe(const Identifier &name);
-  Value name_probetype(const Identifier &name);
-  Value name_pid(const Identifier &name);
-  Value name_tid(const Identifier &name);
-  Value name_uid(const Identifier &name);
-  Value name_gid(const Identifier &name);
-  Value name_comm(const Identifier &name);
-  Value name_cpu(const Identifier &name);
-  Value name_numaid(const Identifier &name);
-  Value name_cgroup(const Identifier &name);
-  Value name_curtask(const Identifier &name);
-  Value name_rand(const Identifier &name);
-  Value name_nsecs(const Identifier &name);
-  Value name_elapsed(const Identifier &name);
-  Value name_jiffies(const Identifier &name);
-  Value name_ctx(const Identifier &name);
-  Value name_usermode(const Identifier &name);
-  Value name_ncpus(const Identifier &name);
-  Value name_cpid(const Identifier &name);
-  Value name_has_cpid(const Identifier &name);
-  Value name_username(const Identifier &name);
-  Value name_kstack(const Identifier &name);
-  Value name_ustack(const Identifier &name);
-  Value name_ppid(const Identifier &name);
-  Value name_pcomm(const Identifier &name);
-  Value name_leader_tid(const Identifier &name);
-  Value name_leader_comm(const Identifier &name);
-  Value name_string_length(const Identifier &name);
+  Value identifier(const Identifier &of);
+  Value name_args(const Identifier &of);
+  Value name_argument(const Identifier &of, uint32_t index, bool on_stack);
+  Value name_retval(const Identifier &of);
+  Value name_func(const Identifier &of);
+  Value name_probe(const Identifier &of);
+  Value name_probetype(const Identifier &of);
+  Value name_pid(const Identifier &of);
+  Value name_tid(const Identifier &of);
+  Value name_uid(const Identifier &of);
+  Value name_gid(const Identifier &of);
+  Value name_comm(const Identifier &of);
+  Value name_cpu(const Identifier &of);
+  Value name_numaid(const Identifier &of);
+  Value name_cgroup(const Identifier &of);
+  Value name_curtask(const Identifier &of);
+  Value name_rand(const Identifier &of);
+  Value name_nsecs(const Identifier &of);
+  Value name_elapsed(const Identifier &of);
+  Value name_jiffies(const Identifier &of);
+  Value name_ctx(const Identifier &of);
+  Value name_usermode(const Identifier &of);
+  Value name_ncpus(const Identifier &of);
+  Value name_cpid(const Identifier &of);
+  Value name_has_cpid(const Identifier &of);
+  Value name_username(const Identifier &of);
+  Value name_kstack(const Identifier &of);
+  Value name_ustack(const Identifier &of);
+  Value name_ppid(const Identifier &of);
+  Value name_pcomm(const Identifier &of);
+  Value name_leader_tid(const Identifier &of);
+  Value name_leader_comm(const Identifier &of);
+  Value name_string_length(const Identifier &of);
   Value register_word(std::string_view name, const Location &at, Type type);
   Value argument_value(const Argument &argument, const Location &at);
   Value stack(TypeKind kind, StackMode mode, uint32_t frames, const Location &at);
@@ -214,32 +214,32 @@ class Checker {
   Value curtask(const Location &at);
 
   // --- expressions.cc
-  Value expression(const Expression &expression);
+  Value expression(const Expression &of);
   Value evaluate(const Expansion::Lazy &lazy);
-  Value variable(const Variable &variable);
-  Value conditional(const Conditional &conditional);
-  Value if_expression(const IfExpression &condition);
+  Value variable(const Variable &of);
+  Value conditional(const Conditional &of);
+  Value if_expression(const IfExpression &of);
   Value branches(const Value &condition, const Value &yes, const Value &no, const Location &at);
-  Value block_expression(const Block &block);
-  Value tuple(const Tuple &tuple);
-  Value record(const RecordLiteral &record);
-  Value positional(uint32_t number, const Location &at);
+  Value block_expression(const Block &of);
+  Value tuple(const Tuple &of);
+  Value record(const RecordLiteral &of);
+  Value positional(uint32_t index, const Location &at);
   Value size_of(const Sizeof &of);
   Value offset_of(const Offsetof &of);
   Value typeinfo(const Typeinfo &of);
   Value comptime(const Comptime &of);
   // What the type of an expression is; it is not run. kNone: not known.
-  Type type_of(const Expression &expression);
+  Type type_of(const Expression &of);
   std::optional<bool> known_condition(const Value &value) const;
 
   // --- operators.cc
-  Value unary(const Unary &unary);
-  Value binary(const Binary &binary);
+  Value unary(const Unary &of);
+  Value binary(const Binary &of);
   Value binary(BinaryOperator op, const Value &left, const Value &right, const Location &at);
   Value arithmetic(BinaryOperator op, const Value &left, const Value &right, const Location &at);
   Value comparison(BinaryOperator op, const Value &left, const Value &right, const Location &at);
   Value pointer_arithmetic(BinaryOperator op, const Value &left, const Value &right, const Location &at);
-  Value increment(const Unary &unary);
+  Value increment(const Unary &of);
   Value folded(BinaryOperator op, const Value &left, const Value &right, const Type &type, const Location &at);
 
   // --- memory.cc
@@ -247,9 +247,9 @@ class Checker {
   Value field_of(const Value &of, std::string_view name, const Location &at, const Location &name_at);
   Value index(const Index &index);
   Value dereference(const Value &pointer, const Location &at);
-  Value address_of(const Unary &unary);
+  Value address_of(const Unary &of);
   Value cast(const Cast &cast);
-  Value cast_to(const Value &value, const Type &to, const Location &at);
+  Value cast_to(const Value &of, const Type &to, const Location &at);
   // A pointer without a space is one of that space.
   static Type in_space(const Type &type, AddressSpace space);
   AddressSpace space_of(const Node &place) const;
@@ -260,19 +260,19 @@ class Checker {
   // --- statements.cc
   // Whether what comes after it is never reached.
   bool block(const Block &block, bool with_value);
-  bool statements(std::span<const Statement *const> statements);
+  bool statements(std::span<const Statement *const> all);
   bool statement(const Statement &statement);
-  void in_steps(Steps &steps, const Block &block);
+  void in_steps(Steps &steps, const Block &body);
   void assign(const Assign &assign);
-  void assign_variable(const Variable &variable, Value value, const Location &at);
-  void assign_map(const MapAccess &map, Value value, const Location &at);
+  void assign_variable(const Variable &target, Value given, const Location &at);
+  void assign_map(const MapAccess &target, Value given, const Location &at);
   void let(const Let &let);
   void loop_while(const While &loop);
   void loop_for(const For &loop);
   void loop_unroll(const Unroll &loop);
   void leave(const Return &leave);
-  void evaluate_for_effect(const Expression &expression);
-  const Node *condition(const Expression &expression, std::string_view where);
+  void evaluate_for_effect(const Expression &of);
+  const Node *condition(const Expression &of, std::string_view where);
 
   // --- variables.cc
   KnownVariable *find_variable(std::string_view name);
@@ -285,14 +285,14 @@ class Checker {
   KnownMap &known_map(std::string_view name, const Location &at);
   // Its name, or that of the macro's parameter. Null: it must not be used here.
   KnownMap *map_of(const MapAccess &map);
-  Value map_value(const MapAccess &map);
+  Value map_value(const MapAccess &access);
   // The key as the map has it; null: a scalar map. Nothing: not known, or wrong.
   std::optional<const Node *> key_of(const MapAccess &access, KnownMap &map);
   std::optional<const Node *> key_of(const std::vector<Value> &keys, KnownMap &map, const Location &at);
   std::optional<const Node *> scalar_key(KnownMap &map, const Location &at);
   bool grow_value(KnownMap &map, const Value &value, const Location &at);
   Value read_map(KnownMap &map, const Node *key, const Location &at);
-  bool aggregate(const Assign &assign, const MapAccess &target, const Call &call);
+  bool aggregate(const Assign &assign, const MapAccess &target, const Call &of);
   const Node *one_key(const Value &value, KnownMap &map, const Location &at);
   // A whole map as an argument. Null: it is none, or not known.
   KnownMap *whole_map(const Expression &argument, std::string_view call);
@@ -304,69 +304,69 @@ class Checker {
   uint64_t expansion_of(const Expression &call) const;
 
   // --- calls.cc, calls_*.cc
-  Value call(const Call &call);
+  Value call(const Call &of);
   static const std::vector<CallRow> &call_rows();
-  bool count_fits(const Call &call, int fewest, int most);
-  std::optional<int64_t> literal(const Call &call, size_t argument);
-  std::optional<std::string> literal_text(const Call &call, size_t argument);
+  bool count_fits(const Call &of, int fewest, int most);
+  std::optional<int64_t> literal(const Call &of, size_t argument);
+  std::optional<std::string> literal_text(const Call &of, size_t argument);
   // An argument that is an integer, as a u64. Null: not known, or wrong.
-  const Node *integer_argument(const Call &call, size_t argument);
-  const Node *pointer_argument(const Call &call, size_t argument, std::string_view wanted);
-  std::optional<uint32_t> format_action(Action::Kind kind, const Call &call, size_t first, Steps *into);
+  const Node *integer_argument(const Call &of, size_t argument);
+  const Node *pointer_argument(const Call &of, size_t argument, std::string_view wanted);
+  std::optional<uint32_t> format_action(Action::Kind kind, const Call &of, size_t first, Steps *into);
 
-  Value call_printf(const Call &call);
-  Value call_print(const Call &call);
-  Value call_exit(const Call &call);
-  Value call_clear(const Call &call);
-  Value call_delete(const Call &call);
-  Value call_has_key(const Call &call);
-  Value call_len(const Call &call);
-  Value call_time(const Call &call);
-  Value call_strftime(const Call &call);
-  Value call_join(const Call &call);
-  Value call_skboutput(const Call &call);
-  Value call_signal(const Call &call);
-  Value call_override(const Call &call);
-  Value call_write_user(const Call &call);
-  Value call_unwatch(const Call &call);
-  Value call_fail(const Call &call);
-  Value call_assert(const Call &call);
+  Value call_printf(const Call &of);
+  Value call_print(const Call &of);
+  Value call_exit(const Call &of);
+  Value call_clear(const Call &of);
+  Value call_delete(const Call &of);
+  Value call_has_key(const Call &of);
+  Value call_len(const Call &of);
+  Value call_time(const Call &of);
+  Value call_strftime(const Call &of);
+  Value call_join(const Call &of);
+  Value call_skboutput(const Call &of);
+  Value call_signal(const Call &of);
+  Value call_override(const Call &of);
+  Value call_write_user(const Call &of);
+  Value call_unwatch(const Call &of);
+  Value call_fail(const Call &of);
+  Value call_assert(const Call &of);
 
-  Value call_str(const Call &call);
-  Value call_buf(const Call &call);
-  Value call_symbol(const Call &call);
-  Value call_ntop(const Call &call);
-  Value call_pton(const Call &call);
-  Value call_stack(const Call &call);
+  Value call_str(const Call &of);
+  Value call_buf(const Call &of);
+  Value call_symbol(const Call &of);
+  Value call_ntop(const Call &of);
+  Value call_pton(const Call &of);
+  Value call_stack(const Call &of);
   Value call_reg(const Call &call);
-  Value call_kaddr(const Call &call);
-  Value call_percpu_kaddr(const Call &call);
-  Value call_uaddr(const Call &call);
-  Value call_cgroup_path(const Call &call);
-  Value call_cgroupid(const Call &call);
-  Value call_macaddr(const Call &call);
-  Value call_strncmp(const Call &call);
-  Value call_strcontains(const Call &call);
-  Value call_strlen(const Call &call);
-  Value call_memcmp(const Call &call);
-  Value call_bswap(const Call &call);
-  Value call_path(const Call &call);
-  Value call_socket_cookie(const Call &call);
-  Value call_strerror(const Call &call);
-  Value call_pointer_space(const Call &call);
-  Value call_nsecs(const Call &call);
-  Value call_pid(const Call &call);
-  Value call_task(const Call &call);
-  Value call_getopt(const Call &call);
-  Value call_number_name(const Call &call);
-  Value call_is(const Call &call);
-  Value call_is_err(const Call &call);
-  Value call_static_assert(const Call &call);
-  Value call_name(const Call &call);
-  Value call_kfunc(const Call &call);
-  Value call_aggregate(const Call &call);
-  Value call_find(const Call &call);
-  Value call_config(const Call &call);
+  Value call_kaddr(const Call &of);
+  Value call_percpu_kaddr(const Call &of);
+  Value call_uaddr(const Call &of);
+  Value call_cgroup_path(const Call &of);
+  Value call_cgroupid(const Call &of);
+  Value call_macaddr(const Call &of);
+  Value call_strncmp(const Call &of);
+  Value call_strcontains(const Call &of);
+  Value call_strlen(const Call &of);
+  Value call_memcmp(const Call &of);
+  Value call_bswap(const Call &of);
+  Value call_path(const Call &of);
+  Value call_socket_cookie(const Call &of);
+  Value call_strerror(const Call &of);
+  Value call_pointer_space(const Call &of);
+  Value call_nsecs(const Call &of);
+  Value call_pid(const Call &of);
+  Value call_task(const Call &of);
+  Value call_getopt(const Call &of);
+  Value call_number_name(const Call &of);
+  Value call_is(const Call &of);
+  Value call_is_err(const Call &of);
+  Value call_static_assert(const Call &of);
+  Value call_name(const Call &of);
+  Value call_kfunc(const Call &of);
+  Value call_aggregate(const Call &of);
+  Value call_find(const Call &of);
+  Value call_config(const Call &of);
 
   const Tree &tree_;
   const Sources &sources_;
