@@ -264,8 +264,8 @@ class Checker {
   bool statement(const Statement &statement);
   void in_steps(Steps &steps, const Block &body);
   void assign(const Assign &assign);
-  void assign_variable(const Variable &target, Value given, const Location &at);
-  void assign_map(const MapAccess &target, Value given, const Location &at);
+  void assign_variable(const Variable &target, const Value &given, const Location &at);
+  void assign_map(const MapAccess &target, const Value &given, const Location &at);
   void let(const Let &let);
   void loop_while(const While &loop);
   void loop_for(const For &loop);

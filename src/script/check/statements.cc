@@ -198,7 +198,7 @@ void Checker::assign(const Assign &assign) {
   assign_variable(target_variable, given, assign.at);
 }
 
-void Checker::assign_variable(const Variable &target, Value given, const Location &at) {
+void Checker::assign_variable(const Variable &target, const Value &given, const Location &at) {
   KnownVariable *known = find_variable(target.name);
   // A macro's parameter, or one of this block or around it; else it begins here.
   if (known == nullptr) known = &declare_variable(target.name, target.at);
@@ -216,7 +216,7 @@ void Checker::assign_variable(const Variable &target, Value given, const Locatio
   made.value = node;
 }
 
-void Checker::assign_map(const MapAccess &target, Value given, const Location &at) {
+void Checker::assign_map(const MapAccess &target, const Value &given, const Location &at) {
   KnownMap *map = map_of(target);
   if (map == nullptr) return;
   std::optional<const Node *> key = key_of(target, *map);
