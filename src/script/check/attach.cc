@@ -116,7 +116,7 @@ void Checker::make_units() {
     add_units(*probe, std::move(all));
   }
   for (const Unit &unit : units_)
-    if (unit.provider() == Provider::kIterator && units_.size() > 1)
+    if (unit.provider() == Provider::kIterator && (units_.size() > 1 || unit.probes.size() > 1))
       diagnostics_.error(unit.probe->at, "Only single iter attach point is allowed.");
   if (total > script_.config.max_probes)
     diagnostics_.error(tree_.probes.empty() ? Location{} : tree_.probes.front()->at,
