@@ -503,7 +503,7 @@ uint64_t total_memory() {
 bool is_rare(const Action &action) {
   using Kind = Action::Kind;
   return action.kind == Kind::kExit || action.kind == Kind::kPrintMap || action.kind == Kind::kClear ||
-         action.kind == Kind::kZero || action.kind == Kind::kTime;
+         action.kind == Kind::kZero || action.kind == Kind::kTime || action.kind == Kind::kRuntimeError;
 }
 
 // The ring as the script asks for it, else a thousandth of the memory; but making one of 16 MiB
