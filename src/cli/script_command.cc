@@ -28,8 +28,6 @@
 #include "script/syntax/parser.h"
 #include "script/syntax/tree_text.h"
 
-extern char **environ;
-
 namespace waggle {
 namespace {
 

@@ -17,8 +17,6 @@
 #include "script/run/attach.h"
 #include "script/run/host_resolver.h"
 
-extern char **environ;
-
 namespace waggle::script {
 namespace {
 
