@@ -585,6 +585,107 @@ TEST(ScriptLower, KeepsEachStackOnce) {
   EXPECT_EQ(value_at<uint32_t>(run.keys(users).front(), 8), static_cast<uint32_t>(getpid()));
 }
 
+// ---- every kind of program is one that the kernel takes
+
+struct MechanismCase {
+  const char *name;
+  Mechanism mechanism;
+  Provider provider;
+  bpf_prog_type type;
+  bpf_attach_type attach_type;
+  const char *attach_to;
+};
+
+const MechanismCase kMechanisms[] = {
+    {"tracepoint", Mechanism::kTracepoint, Provider::kTracepoint, BPF_PROG_TYPE_TRACEPOINT, {}, nullptr},
+    {"rawtracepoint", Mechanism::kRawTracepoint, Provider::kRawTracepoint, BPF_PROG_TYPE_RAW_TRACEPOINT, {}, nullptr},
+    {"tp_btf", Mechanism::kTpBtf, Provider::kRawTracepoint, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, "sched_switch"},
+    {"fentry", Mechanism::kFentry, Provider::kFentry, BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, "vfs_open"},
+    {"iter", Mechanism::kIterator, Provider::kIterator, BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, "task"},
+    {"kprobe", Mechanism::kKprobe, Provider::kKprobe, BPF_PROG_TYPE_KPROBE, {}, nullptr},
+    {"uprobe", Mechanism::kUprobe, Provider::kUprobe, BPF_PROG_TYPE_KPROBE, {}, nullptr},
+    {"uretprobe", Mechanism::kUprobe, Provider::kUretprobe, BPF_PROG_TYPE_KPROBE, {}, nullptr},
+    {"profile", Mechanism::kPerfEvent, Provider::kProfile, BPF_PROG_TYPE_PERF_EVENT, {}, nullptr},
+    {"begin", Mechanism::kItself, Provider::kBegin, BPF_PROG_TYPE_RAW_TRACEPOINT, {}, nullptr},
+};
+
+// A bit of everything, as far as the mechanism has it.
+void write_much(TestScript &t, const MechanismCase &of) {
+  const bool has_registers = of.type == BPF_PROG_TYPE_KPROBE || of.type == BPF_PROG_TYPE_PERF_EVENT;
+  const bool has_words = of.type == BPF_PROG_TYPE_TRACING || of.type == BPF_PROG_TYPE_RAW_TRACEPOINT;
+  const Type task = Type::record(std::make_shared<Record>(Record{"struct task_struct", 4096, {}}));
+  const Type pointer = Type::pointer(task, AddressSpace::kKernel);
+  const Type kernel = Type::stack(TypeKind::kKernelStack, StackMode::kBpftrace, 127);
+  const Type user = Type::stack(TypeKind::kUserStack, StackMode::kBpftrace, 127);
+  t.script.stack_frames_most = 127;
+  std::vector<const Node *> values = {&t.make(Op::kPid, kU32),
+                                      &t.make(Op::kTid, kU32),
+                                      &t.make(Op::kUid, kU64),
+                                      &t.make(Op::kGid, kU64),
+                                      &t.make(Op::kCpu, kU64),
+                                      &t.make(Op::kNumaNode, kU64),
+                                      &t.make(Op::kCgroup, kU64),
+                                      &t.make(Op::kCurtask, pointer),
+                                      &t.make(Op::kRandom, kU32),
+                                      &t.make(Op::kNanoseconds, kU64),
+                                      &t.make(Op::kNanoseconds, kU64, {}, 1),
+                                      &t.make(Op::kNanoseconds, kU64, {}, 2),
+                                      &t.make(Op::kNanoseconds, kU64, {}, 3),
+                                      &t.make(Op::kElapsed, kU64),
+                                      &t.make(Op::kJiffies, kU64),
+                                      &t.make(Op::kContextAddress, kU64),
+                                      &t.make(Op::kGlobal, kU64, {}, 1)};
+  const Node *anything = &t.make(Op::kCurtask, pointer);
+  if (has_registers) {
+    values.push_back(&t.make(Op::kRegister, kU64, {}, 112));
+    values.push_back(&t.make(Op::kStackArgument, kU64, {}, 1));
+    values.push_back(&t.make(Op::kUserMode, kU8));
+    values.push_back(&t.make(Op::kFunction, kU64));
+    anything = &t.make(Op::kRegister, pointer, {}, 112);
+  } else if (has_words) {
+    anything = &t.make(Op::kContextWord, pointer, {}, 8);
+    values.push_back(&t.make(Op::kAdd, kU64, {&t.make(Op::kConvert, kU64, {anything}), t.number(4096, kU64)}));
+  } else {
+    values.push_back(&t.make(Op::kContext, kI32, {}, 12));
+  }
+  values.push_back(&t.make(Op::kField, kI32, {&t.make(Op::kDereference, task, {anything})}, 1200));
+  uint32_t sums = t.add_map(Type(), kU64), strings = t.add_map(Type::string(64), kU64),
+           stacks = t.add_map(kernel, Type::aggregate(TypeKind::kCount, false)),
+           users = t.add_map(user, Type::aggregate(TypeKind::kHist, true));
+  for (const Node *each : values) {
+    const Node *value = each->type == kU64 ? each : &t.make(Op::kConvert, kU64, {each});
+    t.add(&t.assign_map(sums, nullptr, &t.make(Op::kAdd, kU64, {t.map_value(sums), value})));
+  }
+  // Strings in the kernel's records, and behind pointers, in keys; loops around them.
+  Step &loop = t.step(Step::Kind::kForRange);
+  loop.variable = t.add_variable(kI64);
+  loop.value = t.number(0);
+  loop.end = &t.make(Op::kConvert, kI64, {values[4]});
+  const Node *name = &t.make(Op::kField, Type::string(16), {&t.make(Op::kDereference, task, {anything})}, 1300);
+  const Node *long_name = &t.make(Op::kString, Type::string(64), {anything});
+  loop.body = {&t.assign_map(strings, converted(t, name, Type::string(64)), values[9]),
+               &t.assign_map(strings, long_name, values[9])};
+  t.add(&loop);
+  t.add(&t.count(stacks, &t.make(Op::kKernelStack, kernel)));
+  t.add(&t.count(users, &t.make(Op::kUserStack, user), t.number(3)));
+  uint32_t action = t.add_action(Action::Kind::kPrintf, {kU64, Type::string(1024), user});
+  t.add(
+      t.emit(action, {values[9], &t.make(Op::kString, Type::string(1024), {anything}), &t.make(Op::kUserStack, user)}));
+}
+
+TEST(ScriptLower, SuitsEveryMechanism) {
+  for (const MechanismCase &each : kMechanisms)
+    for (bool is_old : {false, true}) {
+      TestScript test(each.mechanism, each.provider);
+      write_much(test, each);
+      Result<TestRun> run = TestRun::make(test.script, test.sources, is_old ? old_options() : modern_options(),
+                                          each.type, each.attach_type, each.attach_to);
+      // Some hosts refuse some of them, whatever they do.
+      if (!run && run.error().code == ErrorCode::kDenied) continue;
+      EXPECT_TRUE(run.has_value()) << each.name << " " << is_old << "\n" << run.error().text();
+    }
+}
+
 // ---- what scripts cost
 
 struct CostCase {

@@ -178,7 +178,9 @@ T value_at(const Bytes &bytes, size_t offset = 0) {
 // The first program of a script, loaded.
 class TestRun {
  public:
-  static Result<TestRun> make(const Script &script, const Sources &sources, const LowerOptions &options) {
+  static Result<TestRun> make(const Script &script, const Sources &sources, const LowerOptions &options,
+                              bpf_prog_type type = BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_attach_type attach_type = {},
+                              const char *attach_to = nullptr) {
     TestRun run;
     run.lowered = TRY(lower(script, sources, options));
     std::vector<int> descriptors;
@@ -192,7 +194,10 @@ class TestRun {
       run.maps_.push_back(std::move(map));
     }
     codegen::LoadRequest request;
-    request.type = BPF_PROG_TYPE_RAW_TRACEPOINT;
+    request.type = type;
+    request.expected_attach_type = attach_type;
+    if (attach_to != nullptr)
+      request.attach_btf_id = static_cast<uint32_t>(std::max(libbpf_find_vmlinux_btf_id(attach_to, attach_type), 0));
     request.name = "script_test";
     request.maps = descriptors;
     request.source = {"test.bt", sources.at(0).text};

@@ -302,7 +302,7 @@ class Writer {
   void emit_error(uint32_t action, const Value &code);
   template <typename Row>
   void send(uint32_t action, uint32_t row_bytes, Row row);
-  Value wake_up_flags(uint32_t action);
+  Value wake_up_flags(uint32_t action, uint32_t bytes);
   void count_lost();
   bool is_simple(const Node &node) const;
 
