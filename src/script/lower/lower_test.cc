@@ -261,6 +261,8 @@ constexpr StringCase kStrings[] = {
     {"a needle in hay", "needle", 100, 64},
     {"a needl in hay", "needle", 1024, 1024},
     {"xxx needle", "needle", 11, 7},
+    {"xxx a long needle", "a long needle", 1024, 64},
+    {"xxx a long needle", "a long needle", 40000, 64},
 };
 
 const Node *user_pointer(TestScript &t, uint32_t word) {

@@ -277,12 +277,13 @@ codegen::Value Writer::string_find(const Node &node) {
 // REQUIRES: without a text, needle_bytes more than in_bytes can be read at `in`
 void Writer::search_at(const Search &search, const Value &in, const Value &needle, const Value &index, const Label &hit,
                        const Label &next, const Label &end) {
-  b().branch(Condition::kAboveEqual, index, search.in_bytes, end);
+  const uint64_t text_bytes = search.text ? search.text->size() : 1;
+  if (text_bytes > search.in_bytes) return b().jump(end);
+  // The verifier wants to know the place before the address is made of it.
+  b().branch(Condition::kAbove, index, search.in_bytes - text_bytes, end);
   Register at = b().add(in, index);
   if (search.text) {
     const std::string &text = *search.text;
-    if (text.size() > search.in_bytes) return b().jump(end);
-    b().branch(Condition::kAbove, index, search.in_bytes - text.size(), end);
     Register first = b().load(Size::k1, at);
     b().branch_unless(first, end);
     // One branch a turn: the verifier follows each way through all turns that are left.
