@@ -56,6 +56,7 @@ struct LowerOptions {
   bool has_function_address = false;  // bpf_get_func_ip, since 5.15
   bool has_namespace_pid = false;     // bpf_get_ns_current_pid_tgid, since 5.7; and waggle is in a namespace of its own
   bool has_tai = false;               // bpf_ktime_get_tai_ns, since 6.1
+  bool has_safe_allocation = false;   // entries of maps are allocated in any context, since 6.1
   bool has_per_cpu_lookup = false;    // bpf_map_lookup_percpu_elem, since 5.19
   uint64_t per_cpu_offsets = 0;       // address of the kernel's __per_cpu_offset; 0: not known
   uint32_t processors = 1;            // possible CPUs

@@ -465,7 +465,7 @@ TEST(ScriptLower, Increments) {
 LowerOptions old_options() {
   LowerOptions options = modern_options();
   options.has_loop = options.has_for_each = options.has_function_address = options.has_tai = false;
-  options.has_per_cpu_lookup = false;
+  options.has_per_cpu_lookup = options.has_safe_allocation = false;
   return options;
 }
 

@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t kWordBytes = 8;
 constexpr size_t kNameBytesMost = BPF_OBJ_NAME_LEN - 1;
 // More than this is allocated only as it is used, where the kernel can do that from any
-// context: since 6.1, with bpf_ktime_get_tai_ns.
+// context.
 constexpr uint64_t kPreallocatedMost = 4u << 20;
 constexpr uint32_t kStacksMost = 65536, kStacksPreallocated = 8192;
 
@@ -57,7 +57,7 @@ Plan::Plan(const Script &script, const LowerOptions &options) {
   zeros_ = add(MapPlan::Role::kScratch, "zeros", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), kWordBytes, 1);
   if (script.stack_frames_most > 0) {
     uint32_t bytes = kWordBytes * (1 + script.stack_frames_most);
-    stacks_ = options.has_tai
+    stacks_ = options.has_safe_allocation
                   ? add(MapPlan::Role::kStacks, "stacks", BPF_MAP_TYPE_HASH, kWordBytes, bytes, kStacksMost,
                         BPF_F_NO_PREALLOC)
                   : add(MapPlan::Role::kStacks, "stacks", BPF_MAP_TYPE_HASH, kWordBytes, bytes, kStacksPreallocated);
@@ -76,7 +76,7 @@ void Plan::add_script_map(const Script &script, uint32_t index, const LowerOptio
     uint64_t copies = is_per_cpu(map) ? options.processors : 1;
     uint64_t all_bytes = map.entries * (copies * value_bytes_ + key_bytes);
     bool is_lru = type == BPF_MAP_TYPE_LRU_HASH || type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
-    bool on_demand = options.has_tai && !is_lru && all_bytes > kPreallocatedMost;
+    bool on_demand = options.has_safe_allocation && !is_lru && all_bytes > kPreallocatedMost;
     add(MapPlan::Role::kScript, map_name(map.shape.name), type, key_bytes, value_bytes_, std::max(map.entries, 1u),
         on_demand ? BPF_F_NO_PREALLOC : 0);
   }

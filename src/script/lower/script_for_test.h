@@ -33,7 +33,7 @@ inline const Type kI64 = Type::integer(8, true), kU64 = Type::integer(8, false),
 inline LowerOptions modern_options() {
   LowerOptions options;
   options.has_loop = options.has_for_each = options.has_function_address = options.has_tai = true;
-  options.has_per_cpu_lookup = true;
+  options.has_per_cpu_lookup = options.has_safe_allocation = true;
   options.processors = static_cast<uint32_t>(std::max(libbpf_num_possible_cpus(), 1));
   options.ring_bytes = 1u << 16;
   return options;

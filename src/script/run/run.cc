@@ -546,7 +546,7 @@ LowerOptions lower_options_for(const Script &script) {
       has_node([](const Node &node) { return node.op == Op::kMapLength || node.op == Op::kMapValue; }))
     options.has_for_each = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_for_each_map_elem);
   if (has_step([](const Step &step) { return step.kind == Step::Kind::kForMap; }) ||
-      has_node([](const Node &node) { return node.op == Op::kMapValue; }))
+      has_node([](const Node &node) { return node.op == Op::kMapValue || node.op == Op::kMapDelete; }))
     options.has_per_cpu_lookup = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_map_lookup_percpu_elem);
   if (has_node([](const Node &node) { return node.op == Op::kPerCpuAddress; }))
     if (Result<KernelSymbols> symbols = KernelSymbols::load(); symbols)
@@ -555,6 +555,11 @@ LowerOptions lower_options_for(const Script &script) {
     options.has_function_address = has_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_func_ip);
   if (has_node([](const Node &node) { return node.op == Op::kNanoseconds && node.number == 2; }))
     options.has_tai = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_func_id>(208));
+  // Of one age with that helper, and nothing else tells it.
+  if (script.stack_frames_most > 0 || std::any_of(script.maps.begin(), script.maps.end(), [](const ScriptMap &map) {
+        return map.shape.value.is_aggregate() && map.entries > 1;
+      }))
+    options.has_safe_allocation = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_func_id>(208));
   constexpr ino_t kInitialNamespace = 0xEFFFFFFC;  // PROC_PID_INIT_INO
   struct stat space {};
   options.has_namespace_pid = stat("/proc/self/ns/pid", &space) == 0 && space.st_ino != kInitialNamespace;
