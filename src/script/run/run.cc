@@ -557,7 +557,9 @@ LowerOptions lower_options_for(const Script &script) {
     options.has_tai = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_func_id>(208));
   // Of one age with that helper, and nothing else tells it.
   if (script.stack_frames_most > 0 || std::any_of(script.maps.begin(), script.maps.end(), [](const ScriptMap &map) {
-        return map.shape.value.is_aggregate() && map.entries > 1;
+        constexpr uint32_t kSmallBytes = 256;
+        return map.entries > 1 &&
+               (map.shape.value.is_aggregate() || map.shape.key.bytes() + map.shape.value.bytes() > kSmallBytes);
       }))
     options.has_safe_allocation = has_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_func_id>(208));
   constexpr ino_t kInitialNamespace = 0xEFFFFFFC;  // PROC_PID_INIT_INO
