@@ -27,6 +27,8 @@ codegen::Value Writer::stack(const Node &node) {
   }
   Memory record = temporary(kWordBytes * (1 + script_.stack_frames_most));
   const Memory frames = record.at(kWordBytes);
+  // For typed programs kernels before 6.9 declare this memory as read, and want it written.
+  if (record.base.kind == Value::Kind::kSlot) zero(frames, most * kWordBytes);
   Register bytes = b().call(BPF_FUNC_get_stack, {context(), address(frames), most * kWordBytes, flags});
   b().branch(Condition::kLess, bytes, kWordBytes, end);
   Register count = b().shift_right(bytes, 3);

@@ -29,6 +29,12 @@ Result<Fd> create_map(const MapPlan &plan) {
   if (map.valid()) return map;
   int error_number = errno;
   std::string what = fmt::format("cannot make the map '{}'", plan.name);
+  // Older kernels, 5.10 among them, bound keys by the stack of a program.
+  constexpr uint32_t kStackBytes = 512;
+  if (error_number == E2BIG && plan.key_bytes > kStackBytes)
+    return fail(ErrorCode::kUnsupported, std::move(what),
+                fmt::format("its keys have {} bytes, and this kernel takes {} at most", plan.key_bytes, kStackBytes),
+                "shorter strings: BPFTRACE_MAX_STRLEN=200, or config = { max_strlen = 200 }");
   if (error_number == ENOMEM || error_number == E2BIG)
     return fail(ErrorCode::kExhausted, std::move(what), strerror(error_number),
                 "fewer keys (BPFTRACE_MAX_MAP_KEYS) or shorter strings (BPFTRACE_MAX_STRLEN) take less memory");
