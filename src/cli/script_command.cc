@@ -20,6 +20,7 @@
 #include "codegen/disassemble.h"
 #include "codegen/ir.h"
 #include "script/check/check.h"
+#include "script/edit/format.h"
 #include "script/lower/lower.h"
 #include "script/probes/list.h"
 #include "script/program/program_text.h"
@@ -347,6 +348,12 @@ int run_script_command(const ScriptArguments &arguments) {
   if (arguments.is_list) return list(arguments, pid);
   Result<ScriptText> text = script_text(arguments);
   if (!text) return complain_of(text.error());
+  if (arguments.is_format) {
+    Result<std::string> formatted = format_script(text->text, text->name);
+    if (!formatted) return complain_of(formatted.error());
+    fmt::print("{}", *formatted);
+    return kDone;
+  }
   if (geteuid() != 0) {
     complain("bpftrace currently only supports running as the root user for tracing.");
     return kFailed;
