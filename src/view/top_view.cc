@@ -34,14 +34,8 @@ void append_amount(std::string &out, const Measure &measure, uint64_t value) {
 
 class TopView : public View {
  public:
-  TopView(Aggregate aggregate, size_t sort, const Schema &schema, const ViewOptions &options, Renderer &renderer,
-          Output &output)
-      : aggregate_(std::move(aggregate)),
-        sort_(sort),
-        schema_(&schema),
-        options_(options),
-        renderer_(&renderer),
-        output_(&output) {}
+  TopView(Aggregate aggregate, size_t sort, const ViewOptions &options, Renderer &renderer, Output &output)
+      : aggregate_(std::move(aggregate)), sort_(sort), options_(options), renderer_(&renderer), output_(&output) {}
 
   void add(const Schema &, Row row) override { aggregate_.add(row, *renderer_); }
 
@@ -170,7 +164,6 @@ class TopView : public View {
 
   Aggregate aggregate_;
   size_t sort_;
-  const Schema *schema_;
   ViewOptions options_;
   Renderer *renderer_;
   Output *output_;
@@ -205,7 +198,7 @@ Result<std::unique_ptr<View>> make_top_view(const Schema &schema, const ViewOpti
     }
     sort = *found;
   }
-  return std::make_unique<TopView>(std::move(aggregate), sort, schema, options, renderer, output);
+  return std::make_unique<TopView>(std::move(aggregate), sort, options, renderer, output);
 }
 
 }  // namespace waggle

@@ -10,7 +10,7 @@
 namespace waggle::script {
 namespace {
 
-constexpr uint32_t kBitsOfByte = 8, kPointerBytes = 8;
+constexpr uint32_t kBitsOfByte = 8;
 constexpr uint32_t kRecordBytesMost = 1u << 28;
 
 // Of headers that scripts include: macros, which BTF does not have.
