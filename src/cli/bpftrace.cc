@@ -159,10 +159,18 @@ int run_as_bpftrace(std::span<const std::string> words) {
         break;
       case 'b':
       case kUsdtFiles:
+        break;
       case kDebugInfo:
+        say("WARNING: --debuginfo has no effect: no debug information is read");
+        break;
       case kNoFeature:
+        say("WARNING: --no-feature has no effect: what the kernel has is used");
+        break;
       case kDwarfPid:
+        say("WARNING: --dwarf-pid has no effect: user stacks are followed by frame pointers");
+        break;
       case kVerifyLlvm:
+        say("WARNING: --verify-llvm-ir has no effect: there is no LLVM");
         break;
       case 'B':
         arguments.buffering = value;

@@ -181,7 +181,11 @@ void LanguageServer::notification(const std::string &method, const Json &paramet
 }
 
 void LanguageServer::open(const std::string &uri, std::string text) {
-  if (text.size() > script::Sources::kBytesMost) return;
+  // What is known of it is of another text from now on.
+  if (text.size() > script::Sources::kBytesMost) {
+    documents_.erase(uri);
+    return;
+  }
   if (documents_.size() >= kDocumentsMost && !documents_.contains(uri)) return;
   const std::string &kept = documents_[uri] = std::move(text);
   Json diagnostics = Json::array();

@@ -15,12 +15,17 @@ namespace {
 struct NumberRow {
   std::string_view name;
   uint64_t Config::*number;
+  uint64_t least, most;
 };
 constexpr NumberRow kNumbers[] = {
-    {"max_strlen", &Config::max_strlen},       {"max_map_keys", &Config::max_map_keys},
-    {"max_probes", &Config::max_probes},       {"max_bpf_progs", &Config::max_bpf_progs},
-    {"max_cat_bytes", &Config::max_cat_bytes}, {"on_stack_limit", &Config::on_stack_limit},
-    {"perf_rb_pages", &Config::perf_rb_pages}, {"log_size", &Config::log_size},
+    {"max_strlen", &Config::max_strlen, 1, 1u << 20},
+    {"max_map_keys", &Config::max_map_keys, 1, UINT32_MAX},
+    {"max_probes", &Config::max_probes, 0, UINT32_MAX},
+    {"max_bpf_progs", &Config::max_bpf_progs, 0, UINT32_MAX},
+    {"max_cat_bytes", &Config::max_cat_bytes, 0, 16u << 20},
+    {"on_stack_limit", &Config::on_stack_limit, 0, 512},
+    {"perf_rb_pages", &Config::perf_rb_pages, 0, 1u << 18},  // of 4 KiB: 1 GiB
+    {"log_size", &Config::log_size, 0, UINT32_MAX},
 };
 struct FlagRow {
   std::string_view name;
@@ -85,6 +90,8 @@ std::string set(Config &config, std::string_view name, std::string_view text) {
     if (!number) return fmt::format("Invalid value '{}' for {}: a number is wanted", text, name);
     if (name == "max_strlen" && (*number == 0 || *number > kStringBytesMost))
       return fmt::format("max_strlen {} exceeds the current maximum of {} bytes", *number, kStringBytesMost);
+    if (*number < row.least || *number > row.most)
+      return fmt::format("Invalid value '{}' for {}: it is a number from {} to {}", text, name, row.least, row.most);
     config.*row.number = *number;
     return {};
   }

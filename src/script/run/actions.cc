@@ -194,10 +194,10 @@ void Actions::print_entry(const Action &action, std::span<const std::byte> row) 
 void Actions::cat(const Action &action, std::span<const std::byte> row) {
   was_slow_ = true;
   std::string path = text_of(action, row);
-  Result<Fd> file = open_file(path);
+  // Nobody may ever write to a pipe.
+  Result<Fd> file = open_file(path, O_RDONLY | O_NONBLOCK);
   if (!file) {
-    std::string why = strerror(errno);
-    parts_.sink.error(fmt::format("ERROR: failed to open file '{}': {}\n", path, why));
+    parts_.sink.error(fmt::format("ERROR: failed to open file '{}': {}\n", path, file.error().why));
     return;
   }
   std::string text(parts_.script.config.max_cat_bytes, '\0');

@@ -36,6 +36,13 @@ Error cannot_attach(const ConcreteProbe &probe, int error_number) {
 Result<void> Attachments::attach_events(const ConcreteProbe &probe, int program, int32_t pid) {
   std::vector<Fd> events = TRY(open_events(probe, pid));
   Watch watch{probe.point.address, hooks_.size(), 0};
+  // What a probe is attached to is all of it or nothing.
+  const size_t hooks_before = hooks_.size(), links_before = links_.size();
+  auto give_up = [&](int error_number) {
+    hooks_.erase(hooks_.begin() + static_cast<ptrdiff_t>(hooks_before), hooks_.end());
+    links_.erase(links_.begin() + static_cast<ptrdiff_t>(links_before), links_.end());
+    return tl::unexpected(cannot_attach(probe, error_number));
+  };
   for (Fd &event : events) {
     if (has_event_links_) {
       Fd link(bpf_link_create(program, event.get(), BPF_PERF_EVENT, nullptr));
@@ -44,11 +51,10 @@ Result<void> Attachments::attach_events(const ConcreteProbe &probe, int program,
       } else if (errno == EINVAL) {
         has_event_links_ = false;
       } else {
-        return tl::unexpected(cannot_attach(probe, errno));
+        return give_up(errno);
       }
     }
-    if (!has_event_links_ && ioctl(event.get(), PERF_EVENT_IOC_SET_BPF, program) != 0)
-      return tl::unexpected(cannot_attach(probe, errno));
+    if (!has_event_links_ && ioctl(event.get(), PERF_EVENT_IOC_SET_BPF, program) != 0) return give_up(errno);
     hooks_.push_back(std::move(event));
   }
   watch.end = hooks_.size();

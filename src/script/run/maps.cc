@@ -16,6 +16,7 @@ namespace waggle::script {
 namespace {
 
 constexpr uint32_t kBatchKeys = 1024;
+constexpr size_t kBatchBytesMost = 4u << 20;
 
 size_t rounded(size_t bytes) {
   return (bytes + 7) / 8 * 8;
@@ -152,11 +153,14 @@ std::vector<MapEntry> Maps::entries(uint32_t map) const {
     return made;
   }
   // Many at a time: a thousand keys cost as much as a few.
-  std::vector<std::byte> keys(size_t{kBatchKeys} * plan.key_bytes), values(size_t{kBatchKeys} * copies.size());
+  // Histograms on a host with many CPUs are large: the buffer has a bound, too.
+  const auto batch =
+      static_cast<uint32_t>(std::clamp<size_t>(kBatchBytesMost / std::max<size_t>(copies.size(), 1), 16, kBatchKeys));
+  std::vector<std::byte> keys(size_t{batch} * plan.key_bytes), values(size_t{batch} * copies.size());
   uint64_t in = 0, out = 0;
   bool is_first = true, is_last = false;
   while (!is_last) {
-    uint32_t count = kBatchKeys;
+    uint32_t count = batch;
     bpf_map_batch_opts options = {};
     options.sz = sizeof(options);
     int result = bpf_map_lookup_batch(descriptors_[place], is_first ? nullptr : &in, &out, keys.data(), values.data(),

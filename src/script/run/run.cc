@@ -276,6 +276,8 @@ Result<uint64_t> Run::State::attach_all() {
     Mechanism mechanism = probes.front().mechanism;
     if (mechanism == Mechanism::kItself || mechanism == Mechanism::kIterator) return {};
     int32_t pid = options.child != nullptr ? options.child->pid() : options.pid;
+    // A hook would take the one thread of that number; the program asks for the whole process.
+    if (options.child == nullptr && each.program->is_for_process) pid = 0;
     for (const AttachFailure &failure : attachments.attach(each, pid)) {
       attached--;
       if (!says_missing(*failure.probe, failure.error)) return fail(ErrorCode::kFailed, {});
@@ -313,11 +315,13 @@ Result<void> Run::State::run_iterator(const ConcreteProbe &probe, int program) {
   char piece[4096];
   while (!is_over) {
     ssize_t got = read(file.get(), piece, sizeof(piece));
-    if (got < 0 && errno == EAGAIN) continue;
+    int error_number = got < 0 ? errno : 0;
     if (got > 0) output->printf(std::string_view(piece, static_cast<size_t>(got)));
     drain(kSlice);
     if (actions->has_exited()) is_over = true;
-    if (got <= 0) break;
+    if (got == 0) break;
+    if (error_number != 0 && error_number != EAGAIN && error_number != EINTR)
+      return fail_errno(error_number, fmt::format("cannot read {}", probe.name));
     look_at_signals();
   }
   return {};
@@ -477,12 +481,12 @@ Result<RunResult> Run::run(Output &output, Sink &sink) {
     state.loop();
   else
     state.drain(kDrainMost);
+  state.signals->restore();
   TRY(state.maps->stop());
   state.drain_rest();
   state.actions->reset();
   state.run_itself(Provider::kEnd);
   state.drain_rest();
-  state.signals->restore();
   output.end();
   if (state.script.config.print_maps_on_exit) state.print_maps();
   sink.flush();
