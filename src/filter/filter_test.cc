@@ -397,6 +397,7 @@ TEST(Filter, SaysWhatIsWrong) {
     ASSERT_FALSE(added) << c.condition;
     EXPECT_EQ(added.error().what, c.what);
   }
+  EXPECT_EQ(parse(std::string_view("comm=\0", 6), schema, host).error().what, "the condition has a byte 0");
   std::string deep(100, '(');
   EXPECT_EQ(parse(deep, schema, host).error().why, "too many expressions within each other");
   EXPECT_EQ(parse(std::string(5000, '!'), schema, host).error().what, "the condition is too long");

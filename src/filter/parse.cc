@@ -545,6 +545,8 @@ Result<Node> parse(std::string_view text, const Schema &schema, Host &host) {
   if (text.size() > kTextMost)
     return fail(ErrorCode::kMisuse, "the condition is too long", fmt::format("it has {} bytes", text.size()),
                 fmt::format("at most {} bytes", kTextMost));
+  if (text.find('\0') != std::string_view::npos)
+    return fail(ErrorCode::kMisuse, "the condition has a byte 0", "no text has one");
   Parser parser(text, schema, host);
   std::optional<Result<Node>> simple = parser.simple();
   if (simple && *simple) return std::move(**simple);
