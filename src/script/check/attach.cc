@@ -168,12 +168,23 @@ const Arguments *Checker::arguments() {
       case Provider::kIterator:
         unit.arguments = iterator_arguments(point.function, types_);
         break;
+      case Provider::kUprobe:
+        unit.arguments = program()->arguments(unit.first().place);
+        break;
       default:
         unit.arguments = fail(ErrorCode::kUnsupported, "no arguments are known here");
         break;
     }
   }
   return *unit.arguments ? &**unit.arguments : nullptr;
+}
+
+ProgramTypes *Checker::program() {
+  Provider provider = unit_->provider();
+  if (provider != Provider::kUprobe && provider != Provider::kUretprobe) return nullptr;
+  const UserProbe &place = unit_->first().place;
+  int32_t pid = options_.pid != 0 ? options_.pid : options_.child;
+  return &programs_.try_emplace(place.path, place.path, place.shown_path, pid).first->second;
 }
 
 // What pointers of no known space point at.

@@ -349,19 +349,39 @@ Type CTypes::resolve(TypeSyntax::Base base, std::string_view name) {
     for (TypeSyntax::Base each : {TypeSyntax::Base::kStruct, TypeSyntax::Base::kUnion, TypeSyntax::Base::kEnum})
       if (auto known = defined_.find(fmt::format("{}{}", keyword(each), name)); known != defined_.end())
         return known->second;
-    Type type = types_.resolve(name);
+    Type type = of_program(name);
+    if (type.is(TypeKind::kNone)) type = types_.resolve(name);
     for (TypeSyntax::Base each : {TypeSyntax::Base::kStruct, TypeSyntax::Base::kUnion, TypeSyntax::Base::kEnum})
       if (type.is(TypeKind::kNone)) type = types_.resolve(fmt::format("{}{}", keyword(each), name));
     return type;
   }
   std::string full = fmt::format("{}{}", keyword(base), name);
   if (auto known = defined_.find(full); known != defined_.end()) return known->second;
-  return types_.resolve(full);
+  Type type = of_program(full);
+  return type.is(TypeKind::kNone) ? types_.resolve(full) : type;
+}
+
+void CTypes::look_into(ProgramTypes *program) {
+  program_ = program;
+  has_looked_ = false;
+  bool is_new = std::find(programs_.begin(), programs_.end(), program) == programs_.end();
+  if (program != nullptr && is_new) programs_.push_back(program);
+}
+
+Type CTypes::of_program(std::string_view name) {
+  if (program_ == nullptr) return Type();
+  has_looked_ = true;
+  return program_->resolve(name);
 }
 
 Type CTypes::complete(const Type &type) {
   if (!type.is(TypeKind::kRecord) || !type.fields().empty()) return type;
   if (auto known = defined_.find(type.name()); known != defined_.end()) return known->second;
+  for (ProgramTypes *program : programs_)
+    if (program->has_made(type)) return program->complete(type);
+  // What the script only names may be anybody's.
+  if (type.origin() == nullptr)
+    if (Type full = of_program(type.name()); full.is(TypeKind::kRecord)) return full;
   return types_.complete(type);
 }
 

@@ -1,5 +1,6 @@
 // What a script defines in C: its records, enums and typedefs, laid out as C does.
-// Names that the script does not define are the kernel's.
+// Names that the script does not define are those of the program that is probed, or the
+// kernel's.
 // Threads: one.
 // source: System V ABI, AMD64 supplement, 3.1.2 "Aggregates and Unions" and "Bit-Fields"
 #pragma once
@@ -9,8 +10,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "script/probes/btf_types.h"
+#include "script/probes/program_types.h"
 #include "script/syntax/source.h"
 #include "script/syntax/tree.h"
 #include "script/types/type.h"
@@ -24,6 +27,11 @@ class CTypes {
 
   // Lays all of them out. What is wrong is told once.
   void define();
+
+  // From now on names that the script does not define are looked for there, and only then
+  // in the kernel. Null: in the kernel alone.
+  void look_into(ProgramTypes *program);
+  bool has_looked() const { return has_looked_; }  // into that program
 
   // "struct file", "union u", "enum e", "u32", "uint64", "sockaddr_in" (a struct's name alone).
   // kNone: there is none. Of a record all fields.
@@ -48,6 +56,7 @@ class CTypes {
   uint32_t alignment_of(const Type &type) const;
   bool number_of(const Expression &expression, int64_t &value);
   void kernel_enumerators();
+  Type of_program(std::string_view name);
 
   const Tree &tree_;
   BtfTypes &types_;
@@ -58,6 +67,9 @@ class CTypes {
   std::map<std::string, Type, std::less<>> typedefs_;
   std::map<std::string, Constant, std::less<>> constants_;
   bool has_kernel_enumerators_ = false;
+  ProgramTypes *program_ = nullptr;
+  bool has_looked_ = false;
+  std::vector<ProgramTypes *> programs_;  // all that there have been
 };
 
 }  // namespace waggle::script

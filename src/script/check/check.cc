@@ -140,6 +140,7 @@ void Checker::translate(Unit &unit) {
   Scope scope;
   frame_ = &frame;
   scope_ = &scope;
+  c_types_.look_into(program());
   Program &program = script_.programs.emplace_back();
   program.at = unit.probe->at;
   Steps body;
@@ -166,6 +167,10 @@ void Checker::translate(Unit &unit) {
   made.body = std::move(body);
   frame_ = nullptr;
   scope_ = nullptr;
+  // A name may mean another type in another file.
+  if (c_types_.has_looked())
+    for (const ConcreteProbe &each : unit.probes) is_specific_ |= each.place.path != unit.first().place.path;
+  c_types_.look_into(nullptr);
 }
 
 void Checker::finish() {

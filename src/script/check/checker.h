@@ -24,6 +24,7 @@
 #include "script/check/c_types.h"
 #include "script/check/check.h"
 #include "script/probes/arguments.h"
+#include "script/probes/program_types.h"
 
 namespace waggle::script {
 
@@ -141,6 +142,8 @@ class Checker {
   std::string with_parameters(const AttachText &point);
   void no_probe(const AttachText &point, const AttachPoint &parsed, const Error &error);
   const Arguments *arguments();
+  // What the file of the probe says of itself. Null: it is no function's of a file.
+  ProgramTypes *program();
   std::string_view probe_type() const { return provider_name(unit_->provider()); }
   AddressSpace default_space() const;
 
@@ -378,6 +381,7 @@ class Checker {
   Script script_;
   CTypes c_types_;
 
+  std::map<std::string, ProgramTypes, std::less<>> programs_;  // by path
   std::deque<Unit> units_;
   std::map<VariableKey, KnownVariable> variables_;
   std::map<std::string, KnownMap, std::less<>> maps_;

@@ -40,7 +40,7 @@ Value Checker::field(const FieldAccess &access) {
     Provider provider = unit_->provider();
     bool has_them = provider == Provider::kTracepoint || provider == Provider::kFentry ||
                     provider == Provider::kFexit || provider == Provider::kRawTracepoint ||
-                    provider == Provider::kIterator;
+                    provider == Provider::kIterator || provider == Provider::kUprobe;
     // The name says what is wrong.
     if (!has_them || known == nullptr) return expression(*access.operand);
     const Argument *found = known->find(access.name);

@@ -134,14 +134,17 @@ Value Checker::argument_value(const Argument &argument, const Location &at) {
       node.is_relative = argument.place == Argument::Place::kFromWord;
       return {&node, false, {}, {}};
     }
+    case Argument::Place::kNowhere:
+      return wrong(at, fmt::format("the argument '{}' is a floating point number and cannot be read", argument.name));
     case Argument::Place::kContext:
       break;
   }
   if (mechanism == Mechanism::kTracepoint) return value(Op::kContext, type, at, {}, argument.offset);
   if (type.is(TypeKind::kRecord) || type.is(TypeKind::kArray))
     return wrong(at, fmt::format("the argument '{}' is passed by value and cannot be read", argument.name));
-  if (mechanism == Mechanism::kKprobe || mechanism == Mechanism::kKprobeMulti) {
-    // fentry's arguments, where a kprobe stands in for it.
+  bool is_function_of_program = mechanism == Mechanism::kUprobe || mechanism == Mechanism::kUprobeMulti;
+  if (mechanism == Mechanism::kKprobe || mechanism == Mechanism::kKprobeMulti || is_function_of_program) {
+    // fentry's arguments, where a kprobe stands in for it; and those of a program's functions.
     if (argument.name == "retval") return register_word(kReturned, at, type);
     uint32_t slot = argument.offset / 8;
     if (slot < std::size(kArguments)) return register_word(kArguments[slot], at, type);
@@ -154,12 +157,8 @@ Value Checker::argument_value(const Argument &argument, const Location &at) {
 Value Checker::name_args(const Identifier &of) {
   Provider provider = unit_->provider();
   bool has_them = provider == Provider::kTracepoint || provider == Provider::kFentry || provider == Provider::kFexit ||
-                  provider == Provider::kRawTracepoint || provider == Provider::kIterator;
-  if (provider == Provider::kUprobe)
-    return wrong(
-        of.at,
-        fmt::format("Cannot read the arguments of '{}': no DWARF is read for uprobes", unit_->first().point.function),
-        "use arg0, arg1, …");
+                  provider == Provider::kRawTracepoint || provider == Provider::kIterator ||
+                  provider == Provider::kUprobe;
   if (!has_them)
     return wrong(of.at, fmt::format("The args builtin can only be used with tracepoint/fentry/uprobe probes ({} used "
                                     "here)",

@@ -35,6 +35,8 @@ struct Argument {
     // half how many bytes it has. `type` is a pointer to its elements.
     kFromRecord,  // counted from the beginning of the context
     kFromWord,    // counted from the end of the word
+    // Where no program can read it: in a register of floating point.
+    kNowhere,
   };
 
   std::string name;

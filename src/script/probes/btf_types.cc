@@ -222,6 +222,7 @@ Type BtfTypes::convert_value(const Btf &btf, BtfId id, std::string_view typedef_
     case BtfKind::kForward: {
       auto record = std::make_shared<Record>();
       record->name = fmt::format("{} {}", type.kind_flag ? "union" : "struct", type.name);
+      record->origin = this;
       return Type::record(std::move(record));
     }
     default:
@@ -267,7 +268,10 @@ Type BtfTypes::convert_record(const Btf &btf, const BtfType &type, std::string_v
     record->name = typedef_name;
   else if (behind_pointer)
     record->name = fmt::format("{} #{}", keyword(type.kind), type.id);
-  if (behind_pointer) return Type::record(std::move(record));
+  if (behind_pointer) {
+    record->origin = this;
+    return Type::record(std::move(record));
+  }
   add_fields(btf, type.id, 0, type.bytes, record->fields, depth + 1);
   Type converted = Type::record(std::move(record));
   records_.emplace(key, converted);

@@ -2,8 +2,8 @@
 // time: struct task_struct leads to most of the kernel, so what a pointer points at
 // is only named until somebody asks for it.
 //
-// A record behind a pointer has its name and size and no fields; complete() gives it
-// its fields. Fields of anonymous structs and unions inside are the record's own, at
+// A record behind a pointer has its name and size and no fields, and the BtfTypes as its
+// origin, whose complete() gives it its fields. Fields of anonymous structs and unions inside are the record's own, at
 // their offsets in it, as C accesses them.
 //   char arrays are strings; other arrays of arrays stay so
 //   a pointer with the tag "user" is of AddressSpace::kUser, others of kNone

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "script/probes/arguments.h"
 #include "script/probes/expand.h"
+#include "script/probes/program_types.h"
 
 namespace waggle::script {
 namespace {
@@ -68,7 +70,8 @@ bool is_fixed(Provider provider) {
 
 // What an argument is called in C, as the language has it. None for kinds whose
 // arguments nothing describes.
-Arguments arguments_of(const ConcreteProbe &probe, BtfTypes &types, const Kernel &kernel) {
+Arguments arguments_of(const ConcreteProbe &probe, BtfTypes &types, const Kernel &kernel, int32_t pid,
+                       std::map<std::string, ProgramTypes> &programs) {
   const AttachPoint &point = probe.point;
   Result<Arguments> arguments;
   switch (point.provider) {
@@ -85,6 +88,10 @@ Arguments arguments_of(const ConcreteProbe &probe, BtfTypes &types, const Kernel
       break;
     case Provider::kIterator:
       arguments = iterator_arguments(point.function, types);
+      break;
+    case Provider::kUprobe:
+      arguments = programs.try_emplace(probe.place.path, probe.place.path, probe.place.shown_path, pid)
+                      .first->second.arguments(probe.place);
       break;
     default:
       break;
@@ -169,6 +176,7 @@ Result<std::string> list_probes(std::string_view pattern, const ListOptions &opt
   expand_options.traceable_functions = options.traceable_functions;
   expand_options.listing = true;
   std::string text;
+  std::map<std::string, ProgramTypes> programs;  // by path
   std::optional<Error> failure;
   for (const AttachPoint &point : *points) {
     // A pattern for all kinds does not look into files.
@@ -191,7 +199,7 @@ Result<std::string> list_probes(std::string_view pattern, const ListOptions &opt
       last = &probe.name;
       text += probe.name;
       text += '\n';
-      if (options.with_arguments) append_arguments(text, arguments_of(probe, types, kernel));
+      if (options.with_arguments) append_arguments(text, arguments_of(probe, types, kernel, options.pid, programs));
     }
   }
   if (!text.empty()) return text;

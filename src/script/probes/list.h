@@ -4,6 +4,7 @@
 //   tracepoint:sched:sched_switch
 //       char prev_comm[16]
 //       pid_t prev_pid
+// Of uprobes the arguments are those of the file's debug information.
 // Threads: as the BtfTypes.
 // source: bpftrace(8), "-l"
 #pragma once

@@ -161,6 +161,10 @@ const Field *Type::field(const std::string &name) const {
     if (each.name == name) return &each;
   return nullptr;
 }
+const void *Type::origin() const {
+  CHECK(kind_ == TypeKind::kRecord);
+  return detail_->record->origin;
+}
 const AggregateParameters &Type::parameters() const {
   CHECK(is_aggregate());
   return detail_->parameters;
