@@ -174,7 +174,8 @@ Result<void> Dwarf::read_units() {
                        (unit.address_bytes == 4 || unit.address_bytes == 8);
     if (!is_readable) continue;
     if (units_.size() == kUnitsMost)
-      return fail(ErrorCode::kExhausted, "the debug information is too large", fmt::format("more than {} units", kUnitsMost));
+      return fail(ErrorCode::kExhausted, "the debug information is too large",
+                  fmt::format("more than {} units", kUnitsMost));
     units_.push_back(unit);
   }
   return {};
@@ -307,8 +308,7 @@ void Dwarf::take(const Unit &unit, const Attribute &attribute, DwarfCursor &curs
   auto data = [&](unsigned bytes) {
     uint64_t number = cursor.number(bytes);
     // An enumerator's value and an array's last index, which is -1 where it has none.
-    if (attribute.name == kAtUpperBound && bytes < 8 && number == (uint64_t{1} << (bytes * 8)) - 1)
-      number = UINT64_MAX;
+    if (attribute.name == kAtUpperBound && bytes < 8 && number == (uint64_t{1} << (bytes * 8)) - 1) number = UINT64_MAX;
     is(Kind::kUnsigned, number);
   };
   uint64_t form = attribute.form == kFormIndirect ? cursor.unsigned_leb() : attribute.form;

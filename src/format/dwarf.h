@@ -94,7 +94,7 @@ struct DwarfEntry {
   DwarfOffset sibling = kDwarfNone;
   std::optional<uint64_t> address;  // where a function's code begins, as the file was linked
   std::optional<uint64_t> bytes, bit_size, bit_offset, data_bit_offset, member_offset, count, upper_bound;
-  std::optional<int64_t> value;    // of an enumerator
+  std::optional<int64_t> value;   // of an enumerator
   DwarfOffset next = kDwarfNone;  // behind its attributes
 };
 

@@ -263,9 +263,7 @@ class Writer {
     for (const DwarfEntry &child : dwarf_.children(entry)) {
       if (child.tag != DwarfTag::kSubrange) continue;
       // Without an end, or with one that is known as it runs, it has no elements.
-      uint64_t count = child.count         ? *child.count
-                       : child.upper_bound ? *child.upper_bound + 1
-                                           : 0;
+      uint64_t count = child.count ? *child.count : child.upper_bound ? *child.upper_bound + 1 : 0;
       counts.push_back(count > kBytesMost ? 0 : count);
     }
     if (counts.empty()) counts.push_back(0);

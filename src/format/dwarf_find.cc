@@ -270,9 +270,12 @@ std::string Dwarf::scoped_name(const DwarfEntry &entry) const {
   if (unit->is_c || entry.name.empty()) return std::string(entry.name);
   // What completes a declaration is named by where that is.
   DwarfOffset place = entry.offset;
-  if (entry.origin != kDwarfNone) {
-    const Unit *declared_in = unit_of(entry.origin);
-    if (declared_in != nullptr) unit = declared_in, place = entry.origin;
+  std::optional<DwarfEntry> known = entry;
+  for (unsigned i = 0; known && known->origin != kDwarfNone && i < kScopeDepthMost; i++) {
+    const Unit *declared_in = unit_of(known->origin);
+    if (declared_in == nullptr) break;
+    unit = declared_in, place = known->origin;
+    known = this->entry(place);
   }
   std::string name;
   for (const Scope &scope : scopes(*unit)) {

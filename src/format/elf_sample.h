@@ -22,12 +22,18 @@ struct ElfSample {
     uint16_t section = 1;  // .text
   };
 
+  struct Section {
+    std::string name, content;
+    uint64_t flags = 0;
+  };
+
   uint16_t type = ET_DYN;
   uint64_t text_offset = 0x1000, text_address = 0x1000, text_bytes = 0x1000;
   std::string build_id = "\x01\x23\x45\x67\x89\xab\xcd\xef";
   std::string debug_link;  // empty: no section
   uint32_t debug_link_crc = 0;
   std::vector<Symbol> symtab, dynsym;
+  std::vector<Section> more;
 
   std::vector<std::byte> build() const;
 };
@@ -57,10 +63,10 @@ class Writer {
 }  // namespace elf_sample_detail
 
 // Sections: 0 null, 1 .text, 2 .note.gnu.build-id, 3 .symtab, 4 .strtab,
-// 5 .dynsym, 6 .dynstr, 7 .gnu_debuglink (may be empty), 8 .shstrtab.
+// 5 .dynsym, 6 .dynstr, 7 .gnu_debuglink (may be empty), 8 .shstrtab, then `more`.
 inline std::vector<std::byte> ElfSample::build() const {
   elf_sample_detail::Writer out;
-  std::vector<Elf64_Shdr> sections(9);
+  std::vector<Elf64_Shdr> sections(9 + more.size());
   std::string section_names(1, '\0');
   auto begin = [&](size_t index, const char *name, uint32_t section_type) {
     out.align();
@@ -113,6 +119,12 @@ inline std::vector<std::byte> ElfSample::build() const {
     out.append(&debug_link_crc, sizeof debug_link_crc);
   }
   end(7);
+  for (size_t i = 0; i < more.size(); i++) {
+    begin(9 + i, more[i].name.c_str(), SHT_PROGBITS);
+    out.append(more[i].content.data(), more[i].content.size());
+    sections[9 + i].sh_flags = more[i].flags;
+    end(9 + i);
+  }
   begin(8, ".shstrtab", SHT_STRTAB);
   section_names += std::string(".text") + '\0';
   out.append(section_names.data(), section_names.size());
