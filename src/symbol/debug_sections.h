@@ -17,7 +17,7 @@ namespace waggle {
 
 struct DebugSections {
   std::vector<std::byte> info, abbrev, str, line_str, str_offsets, addr;
-  std::vector<std::byte> btf;         // .BTF, which is read where there is no .debug_info
+  std::vector<std::byte> btf;        // .BTF, which is read where there is no .debug_info
   std::vector<ElfSegment> segments;  // of the program or library itself
 
   DwarfSections dwarf() const { return {info, abbrev, str, line_str, str_offsets, addr}; }

@@ -49,9 +49,11 @@ class Places {
     BtfType type = btf.type(btf.resolve(id));
     uint32_t bytes = std::max(btf.size_of(id).value_or(kSlotBytes), 1u);
     uint32_t slots = (bytes + kSlotBytes - 1) / kSlotBytes;
+    // long double and __int128, at multiples of 16 bytes.
+    bool is_wide = !type.is_record() && bytes > kSlotBytes;
     if (type.kind == BtfKind::kFloat) {
       // long double is on the stack, others are in registers of their own.
-      if (bytes > kSlotBytes) stack_ += slots;
+      if (is_wide) stack_ += stack_ % 2 + slots;
       argument.place = Argument::Place::kNowhere;
       return;
     }
@@ -68,6 +70,7 @@ class Places {
       registers_ += wanted;
       return;
     }
+    if (is_wide) stack_ += stack_ % 2;
     argument.offset = (kRegisters + stack_) * kSlotBytes;
     stack_ += slots;
   }
@@ -150,8 +153,9 @@ Result<Arguments> ProgramTypes::arguments(const UserProbe &place) {
     function = part->btf->find(BtfKind::kFunction, place.name);
   }
   if (part == nullptr || function == kBtfVoid)
-    return fail(ErrorCode::kNotFound, fmt::format("the debug information of {} has no function '{}'", shown_, place.name),
-                {}, "use arg0, arg1, …");
+    return fail(ErrorCode::kNotFound,
+                fmt::format("the debug information of {} has no function '{}'", shown_, place.name), {},
+                "use arg0, arg1, …");
   return arguments_of(*part->btf, function, *part->types);
 }
 
@@ -164,9 +168,8 @@ Type ProgramTypes::resolve(std::string_view name) {
     std::string_view text;
     DwarfTypeWord word;
   };
-  constexpr Keyword kKeywords[] = {{"struct ", DwarfTypeWord::kStruct},
-                                   {"union ", DwarfTypeWord::kUnion},
-                                   {"enum ", DwarfTypeWord::kEnum}};
+  constexpr Keyword kKeywords[] = {
+      {"struct ", DwarfTypeWord::kStruct}, {"union ", DwarfTypeWord::kUnion}, {"enum ", DwarfTypeWord::kEnum}};
   DwarfTypeWord word = DwarfTypeWord::kAny;
   std::string_view wanted = name;
   for (const Keyword &each : kKeywords)
@@ -179,8 +182,7 @@ Type ProgramTypes::resolve(std::string_view name) {
 }
 
 bool ProgramTypes::has_made(const Type &type) const {
-  return std::any_of(parts_.begin(), parts_.end(),
-                     [&](const Part &part) { return part.types.get() == type.origin(); });
+  return std::any_of(parts_.begin(), parts_.end(), [&](const Part &part) { return part.types.get() == type.origin(); });
 }
 
 Type ProgramTypes::complete(const Type &type) {

@@ -67,7 +67,7 @@ class ProgramTypes {
   int32_t pid_ = 0;
   std::optional<Result<void>> opened_;
   DebugSections sections_;
-  std::optional<Dwarf> dwarf_;   // else the program has BTF, which is the first part
+  std::optional<Dwarf> dwarf_;  // else the program has BTF, which is the first part
   std::deque<Part> parts_;
   std::map<DwarfOffset, Part *> known_;
   std::map<std::string, Type, std::less<>> resolved_;

@@ -108,7 +108,7 @@ class Type {
   StackMode stack_mode() const;
   const std::vector<Field> &fields() const;
   const Field *field(const std::string &name) const;  // null: there is none
-  const void *origin() const;                          // Record::origin
+  const void *origin() const;                         // Record::origin
   const AggregateParameters &parameters() const;
   // Of a record its own, of an enum "enum color", of others as the language writes them:
   // "uint64", "string[16]", "struct file *", "int32[4]", "(int64,string[16])".
