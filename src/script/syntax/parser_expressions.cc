@@ -145,6 +145,7 @@ bool Parser::cast_follows() {
   if (is_type) {
     while (peek(at).kind == TokenKind::kIdentifier) at++;
   }
+  while (peek(at).is("::") && peek(at + 1).kind == TokenKind::kIdentifier) at += 2;
   bool is_pointer = false;
   while (true) {
     if (peek(at).is("*")) {

@@ -94,6 +94,14 @@ bool Parser::type_base(TypeSyntax &made) {
   Token name;
   if (!expect_name("a type", name)) return false;
   made.name = name.text;
+  if (!peek().is("::")) return true;
+  // Of a program in C++.
+  std::string scoped(name.text);
+  while (take("::")) {
+    if (!expect_name("a type", name)) return false;
+    scoped.append("::").append(name.text);
+  }
+  made.name = arena_.text(scoped);
   return true;
 }
 
