@@ -9,7 +9,7 @@ file(GLOB runner_sources CONFIGURE_DEPENDS ${conformance}/runner/*.cc)
 add_executable(conformance_script ${runner_sources})
 target_link_libraries(conformance_script PRIVATE waggle_base waggle_kernel Threads::Threads)
 
-file(GLOB program_sources CONFIGURE_DEPENDS ${conformance}/programs/*.c)
+file(GLOB program_sources CONFIGURE_DEPENDS ${conformance}/programs/*.c ${conformance}/programs/*.cc)
 foreach(source ${program_sources})
   get_filename_component(name ${source} NAME_WE)
   add_executable(script_${name} ${source})
