@@ -34,11 +34,13 @@ enum At : uint16_t {
   kAtExternal = 0x3f,
   kAtSpecification = 0x47,
   kAtType = 0x49,
+  kAtRanges = 0x55,
   kAtSignature = 0x69,
   kAtDataBitOffset = 0x6b,
   kAtLinkageName = 0x6e,
   kAtStrOffsetsBase = 0x72,
   kAtAddrBase = 0x73,
+  kAtRnglistsBase = 0x74,
   kAtMipsLinkageName = 0x2007,
 };
 
@@ -241,6 +243,8 @@ void Dwarf::prepare(const Unit &unit) const {
     DwarfCursor again{cursor.bytes, begin};
     if (attribute.name == kAtStrOffsetsBase && is_offset) unit.string_offsets = again.number(unit.offset_bytes);
     if (attribute.name == kAtAddrBase && is_offset) unit.addresses = again.number(unit.offset_bytes);
+    if (attribute.name == kAtRnglistsBase && is_offset) unit.range_lists = again.number(unit.offset_bytes);
+    if (attribute.name == kAtLowPc && attribute.form == kFormAddr) unit.base_address = again.number(unit.address_bytes);
     if (attribute.name != kAtLanguage) continue;
     unsigned bytes = attribute.form == kFormData1 ? 1 : attribute.form == kFormData2 ? 2 : 0;
     unit.is_c = is_language_c(attribute.form == kFormImplicitConst ? static_cast<uint64_t>(attribute.value)
@@ -260,6 +264,55 @@ std::optional<uint64_t> Dwarf::indexed_address(const Unit &unit, uint64_t index)
   DwarfCursor cursor{sections_.addr, unit.addresses + index * unit.address_bytes};
   uint64_t address = cursor.number(unit.address_bytes);
   return cursor.failed ? std::nullopt : std::optional(address);
+}
+
+// Of a function in several pieces, of which the first is where it is entered.
+std::optional<uint64_t> Dwarf::first_address(const Unit &unit, uint64_t ranges, bool is_index) const {
+  uint64_t base = unit.base_address;
+  if (unit.version < 5) {
+    DwarfCursor cursor{sections_.ranges, ranges};
+    const uint64_t all_ones = unit.address_bytes == 4 ? UINT32_MAX : UINT64_MAX;
+    while (!cursor.failed) {
+      uint64_t begin = cursor.number(unit.address_bytes), end = cursor.number(unit.address_bytes);
+      if (begin == all_ones)
+        base = end;
+      else
+        return cursor.failed || (begin == 0 && end == 0) ? std::nullopt : std::optional(base + begin);
+    }
+    return std::nullopt;
+  }
+  if (is_index) {
+    if (ranges > sections_.rnglists.size()) return std::nullopt;
+    DwarfCursor table{sections_.rnglists, unit.range_lists + ranges * unit.offset_bytes};
+    ranges = unit.range_lists + table.number(unit.offset_bytes);
+    if (table.failed) return std::nullopt;
+  }
+  // DW_RLE_*.
+  enum : uint8_t { kBaseAddressx = 1, kStartxEndx, kStartxLength, kOffsetPair, kBaseAddress, kStartEnd, kStartLength };
+  DwarfCursor cursor{sections_.rnglists, ranges};
+  while (!cursor.failed) {
+    switch (cursor.number(1)) {
+      case kBaseAddressx:
+        base = indexed_address(unit, cursor.unsigned_leb()).value_or(0);
+        break;
+      case kBaseAddress:
+        base = cursor.number(unit.address_bytes);
+        break;
+      case kStartxEndx:
+      case kStartxLength:
+        return indexed_address(unit, cursor.unsigned_leb());
+      case kOffsetPair:
+        base += cursor.unsigned_leb();
+        return cursor.failed ? std::nullopt : std::optional(base);
+      case kStartEnd:
+      case kStartLength:
+        base = cursor.number(unit.address_bytes);
+        return cursor.failed ? std::nullopt : std::optional(base);
+      default:
+        return std::nullopt;
+    }
+  }
+  return std::nullopt;
 }
 
 bool Dwarf::read(const Unit &unit, DwarfOffset at, DwarfEntry &entry) const {
@@ -409,6 +462,8 @@ void Dwarf::take(const Unit &unit, const Attribute &attribute, DwarfCursor &curs
       is(Kind::kSignature, cursor.number(8));
       break;
     case kFormSecOffset:
+      is(Kind::kUnsigned, cursor.number(unit.offset_bytes));
+      break;
     case kFormStrpSup:
     case kFormGnuRefAlt:
     case kFormGnuStrpAlt:
@@ -420,8 +475,10 @@ void Dwarf::take(const Unit &unit, const Attribute &attribute, DwarfCursor &curs
     case kFormRefSup8:
       cursor.skip(8);
       break;
-    case kFormLoclistx:
     case kFormRnglistx:
+      is(Kind::kAddressIndex, cursor.unsigned_leb());
+      break;
+    case kFormLoclistx:
       (void)cursor.unsigned_leb();
       break;
     default:
@@ -459,6 +516,10 @@ void Dwarf::take(const Unit &unit, const Attribute &attribute, DwarfCursor &curs
       if (written.kind == Kind::kUnsigned) entry.address = written.number;
       if (written.kind == Kind::kAddressIndex) entry.address = indexed_address(unit, written.number);
       break;
+    case kAtRanges:
+      if (entry.tag == DwarfTag::kSubprogram && !entry.address)
+        entry.address = first_address(unit, written.number, written.kind == Kind::kAddressIndex);
+      break;
     case kAtByteSize:
       entry.bytes = written.constant();
       break;
@@ -472,7 +533,8 @@ void Dwarf::take(const Unit &unit, const Attribute &attribute, DwarfCursor &curs
       entry.data_bit_offset = written.constant();
       break;
     case kAtMemberLocation:
-      entry.member_offset = written.constant();
+      // A list of locations is no place.
+      if (form != kFormSecOffset) entry.member_offset = written.constant();
       break;
     case kAtCount:
       entry.count = written.constant();

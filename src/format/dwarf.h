@@ -31,6 +31,7 @@ namespace waggle {
 // Their contents, decompressed; empty where the file has none. They outlive the Dwarf.
 struct DwarfSections {
   std::span<const std::byte> info, abbrev, str, line_str, str_offsets, addr;
+  std::span<const std::byte> ranges, rnglists;
 };
 
 // The numbers are the format's own.
@@ -152,6 +153,7 @@ class Dwarf {
   void take(const Unit &unit, const Attribute &attribute, struct DwarfCursor &cursor, DwarfEntry &entry) const;
   std::string_view indexed_string(const Unit &unit, uint64_t index) const;
   std::optional<uint64_t> indexed_address(const Unit &unit, uint64_t index) const;
+  std::optional<uint64_t> first_address(const Unit &unit, uint64_t ranges, bool is_index) const;
   DwarfOffset behind_children(const Unit &unit, const DwarfEntry &entry) const;
   // Calls visit(entry, depth) for the root, at depth 0, and what it is let into.
   template <typename Visit>

@@ -51,6 +51,8 @@ std::string_view without_arguments(std::string_view name) {
 
 std::string_view base_name(std::string_view name) {
   name = without_arguments(name);
+  // As ABI tags are demangled: "to_text[abi:cxx11]".
+  name = name.substr(0, name.find("[abi:"));
   return name.substr(last_part(name));
 }
 
@@ -159,7 +161,7 @@ DwarfOffset Dwarf::search_functions(const Filter *filter, std::string_view name,
           found = entry.offset;
           return Walk::kStop;
         }
-        if (named == kDwarfNone && !entry.is_declaration) {
+        if (named == kDwarfNone && !entry.is_declaration && !base.empty()) {
           DwarfEntry full = entry.origin == kDwarfNone ? entry : completed(entry);
           if (full.name == base || full.name == name || full.linkage_name == name) named = entry.offset;
         }

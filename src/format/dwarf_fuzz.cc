@@ -43,7 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     DwarfSections sections;
     sections.info = rest.first(cut);
     sections.abbrev = rest.subspan(cut);
-    sections.str = sections.line_str = sections.str_offsets = sections.addr = sections.abbrev;
+    sections.str = sections.line_str = sections.str_offsets = sections.addr = sections.ranges = sections.rnglists =
+        sections.abbrev;
     ask(sections);
     return 0;
   }

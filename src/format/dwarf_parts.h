@@ -97,7 +97,8 @@ struct Dwarf::Unit {
   // From its first entry, once somebody has asked.
   mutable bool is_prepared = false;
   mutable bool is_c = false;  // which has no scopes
-  mutable uint64_t string_offsets = 0, addresses = 0;
+  mutable uint64_t string_offsets = 0, addresses = 0, range_lists = 0;
+  mutable uint64_t base_address = 0;  // that ranges are counted from
 };
 
 // A namespace or class.

@@ -25,7 +25,7 @@ class DwarfSample {
   };
   // An attribute: a number, an entry by its number, or a text.
   struct Value {
-    enum class Kind : uint8_t { kNumber, kEntry, kText, kAddress, kBlock };
+    enum class Kind : uint8_t { kNumber, kEntry, kText, kAddress, kBlock, kOffset };
     uint16_t name = 0;
     Kind kind = Kind::kNumber;
     uint64_t number = 0;
@@ -39,6 +39,8 @@ class DwarfSample {
   static Value origin(size_t entry) { return {0x31, Value::Kind::kEntry, entry, {}}; }
   static Value specification(size_t entry) { return {0x47, Value::Kind::kEntry, entry, {}}; }
   static Value address(uint64_t number) { return {0x11, Value::Kind::kAddress, number, {}}; }
+  // Where in `ranges` or `rnglists`.
+  static Value pieces(uint64_t place) { return {0x55, Value::Kind::kOffset, place, {}}; }
   static Value at(uint64_t number) { return {0x38, Value::Kind::kNumber, number, {}}; }
   // As DWARF 2 has it: DW_OP_plus_uconst.
   static Value at_by_block(uint64_t number) { return {0x38, Value::Kind::kBlock, number, {}}; }
@@ -65,7 +67,7 @@ class DwarfSample {
 
   DwarfSections sections() const;
   DwarfOffset place(size_t entry) const { return places_[entry]; }
-  std::string info, abbrev, str = std::string(1, '\0'), str_offsets, addr;
+  std::string info, abbrev, str = std::string(1, '\0'), str_offsets, addr, ranges, rnglists;
 
  private:
   struct Fixup {
@@ -200,6 +202,10 @@ inline void DwarfSample::put_value(const Value &value) {
       info += block;
       return;
     }
+    case Value::Kind::kOffset:
+      put_leb(abbrev, choice_.version < 4 ? 0x06 : 0x17);
+      put(info, value.number, choice_.version < 4 ? 4 : offset_bytes());
+      return;
     case Value::Kind::kNumber:
       // In as few bytes as compilers take, which is what tells -1 from others.
       if (is_base) {
@@ -225,7 +231,7 @@ inline DwarfSections DwarfSample::sections() const {
     self->info.replace(each.at, 4, std::string(reinterpret_cast<const char *>(&offset), 4));
   }
   auto bytes = [](const std::string &text) { return std::as_bytes(std::span(text)); };
-  return {bytes(info), bytes(abbrev), bytes(str), {}, bytes(str_offsets), bytes(addr)};
+  return {bytes(info), bytes(abbrev), bytes(str), {}, bytes(str_offsets), bytes(addr), bytes(ranges), bytes(rnglists)};
 }
 
 // A unit of C with what conversion knows of, for tests of several folders:

@@ -186,6 +186,46 @@ TEST(Dwarf, LooksNearFirst) {
   EXPECT_EQ(bytes_near(sample.place(near)), 8u);
 }
 
+// A compiler moves what is seldom run to another place.
+TEST(Dwarf, FindsFunctionsInPieces) {
+  auto words = [](std::initializer_list<uint64_t> all) {
+    return std::string(reinterpret_cast<const char *>(all.begin()), all.size() * sizeof(uint64_t));
+  };
+  struct Case {
+    const char *title;
+    S::Choice choice;
+    std::string list;
+    uint64_t address;  // 0: none
+  };
+  const Case cases[] = {
+      {"DWARF 4", {4, false, false, false}, words({0x4000, 0x4010, 0x100, 0x110, 0, 0}), 0x4000},
+      {"DWARF 4 with a base", {4, false, false, false}, words({UINT64_MAX, 0x5000, 0x20, 0x30, 0, 0}), 0x5020},
+      {"DWARF 3", {3, false, false, false}, words({0x4000, 0x4010, 0, 0}), 0x4000},
+      {"DWARF 4, none", {4, false, false, false}, words({0, 0}), 0},
+      {"DWARF 4, cut off", {4, false, false, false}, words({0x4000}), 0},
+      {"a begin and a length", {}, "\x07" + words({0x6000}) + "\x10" + std::string(1, '\0'), 0x6000},
+      {"a begin and an end", {}, "\x06" + words({0x6100, 0x6110}) + std::string(1, '\0'), 0x6100},
+      {"offsets of a base", {}, "\x05" + words({0x7000}) + "\x04\x10\x20" + std::string(1, '\0'), 0x7010},
+      {"none", {}, std::string(1, '\0'), 0},
+      {"cut off", {}, "\x07\x01", 0},
+      {"of an unknown kind", {}, "\x0a\x01", 0},
+  };
+  for (const Case &each : cases) {
+    SCOPED_TRACE(each.title);
+    S sample(each.choice);
+    (each.choice.version < 5 ? sample.ranges : sample.rnglists) = "pad" + each.list;
+    sample.begin_unit();
+    size_t number = sample.add(kSubprogram, {S::name("piecewise"), S::pieces(3)});
+    sample.end_unit();
+    Result<Dwarf> dwarf = Dwarf::parse(sample.sections());
+    ASSERT_TRUE(dwarf);
+    std::optional<DwarfEntry> entry = dwarf->entry(sample.place(number));
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->address.value_or(0), each.address);
+    EXPECT_EQ(dwarf->find_function("", each.address == 0 ? 1 : each.address) != kDwarfNone, each.address != 0);
+  }
+}
+
 // Asked for many functions it looks into a table, which says the same.
 TEST(Dwarf, FindsManyFunctions) {
   constexpr size_t kFunctions = 40;

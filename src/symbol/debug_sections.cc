@@ -99,6 +99,8 @@ Result<DebugSections> read_debug_sections(const std::string &path, const std::st
   sections.line_str = TRY(section_of(file, ".debug_line_str"));
   sections.str_offsets = TRY(section_of(file, ".debug_str_offsets"));
   sections.addr = TRY(section_of(file, ".debug_addr"));
+  sections.ranges = TRY(section_of(file, ".debug_ranges"));
+  sections.rnglists = TRY(section_of(file, ".debug_rnglists"));
   return sections;
 }
 

@@ -16,11 +16,11 @@
 namespace waggle {
 
 struct DebugSections {
-  std::vector<std::byte> info, abbrev, str, line_str, str_offsets, addr;
+  std::vector<std::byte> info, abbrev, str, line_str, str_offsets, addr, ranges, rnglists;
   std::vector<std::byte> btf;        // .BTF, which is read where there is no .debug_info
   std::vector<ElfSegment> segments;  // of the program or library itself
 
-  DwarfSections dwarf() const { return {info, abbrev, str, line_str, str_offsets, addr}; }
+  DwarfSections dwarf() const { return {info, abbrev, str, line_str, str_offsets, addr, ranges, rnglists}; }
 };
 
 // Held in memory whole: they are as large as the file's are, decompressed, 1 GiB each at
