@@ -164,7 +164,6 @@ class Writer {
       case DwarfEncoding::kBoolean:
         return put_integer(entry.name, bytes, BTF_INT_BOOL);
       case DwarfEncoding::kSigned:
-        return put_integer(entry.name, bytes, BTF_INT_SIGNED);
       case DwarfEncoding::kSignedChar:
         return put_integer(entry.name, bytes, BTF_INT_SIGNED);
       case DwarfEncoding::kFloat:
