@@ -85,7 +85,7 @@ std::string script_info() {
   uname(&host);
   fmt::format_to(out, "System\n  OS: {} {} {}\n  Arch: {}\n\n", host.sysname, host.release, host.version, host.machine);
   fmt::format_to(out,
-                 "Build\n  version: v0.27.1 (waggle {})\n  LLVM: no\n  libdw (DWARF support): no\n  blazesym: no\n"
+                 "Build\n  version: v0.27.1 (waggle {})\n  LLVM: no\n  libdw (DWARF support): yes\n  blazesym: no\n"
                  "  libpcap (skboutput support): yes\n  systemd (notify support): no\n\n",
                  kVersion);
   text += "Kernel helpers\n";
