@@ -50,7 +50,7 @@ class CTypes {
   struct Extent {
     uint32_t bytes, alignment;
   };
-  Type record(const CRecord &record);
+  Type record(const CRecord &syntax);
   Type field_type(const TypeSyntax &syntax);
   Type field_base(const TypeSyntax &syntax, bool behind_pointer);
   uint32_t alignment_of(const Type &type) const;
