@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "format/elf.h"
@@ -63,6 +65,10 @@ Result<Mappings> Mappings::open() {
   attributes.comm = 1;
   attributes.comm_exec = 1;
   attributes.task = 1;
+  attributes.sample_type = PERF_SAMPLE_TIME;
+  attributes.sample_id_all = 1;
+  attributes.use_clockid = 1;
+  attributes.clockid = CLOCK_MONOTONIC;
   attributes.watermark = 1;
   attributes.wakeup_watermark = UINT32_MAX;
   for (int cpu : online_cpus()) {
@@ -77,6 +83,11 @@ Result<Mappings> Mappings::open() {
 
 void Mappings::read() {
   const size_t data_bytes = kDataPages * page_bytes();
+  // A process forks on one CPU and executes on another: only their times tell what was first.
+  // What comes from here on is left for the next time, because some of it may be in a ring
+  // that has been read.
+  const auto until =
+      static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
   std::vector<std::byte> record;
   for (const Ring &ring : rings_) {
     auto *control = reinterpret_cast<perf_event_mmap_page *>(ring.pages);
@@ -97,11 +108,16 @@ void Mappings::read() {
       std::memcpy(&header, record.data(), sizeof(header));
       if (header.size < sizeof(header) || tail + header.size > head) break;
       copy(tail, header.size);
-      learn(record);
+      // With sample_id_all each record ends in its time.
+      waiting_.emplace_back(number_at<uint64_t>(record, record.size() - sizeof(uint64_t)), record);
       tail += header.size;
     }
     __atomic_store_n(&control->data_tail, tail, __ATOMIC_RELEASE);
   }
+  std::stable_sort(waiting_.begin(), waiting_.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+  auto later = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto &each) { return each.first > until; });
+  for (auto each = waiting_.begin(); each != later; ++each) learn(each->second);
+  waiting_.erase(waiting_.begin(), later);
 }
 
 Mappings::Process &Mappings::process(uint32_t pid) {

@@ -86,6 +86,7 @@ class Mappings {
   std::unordered_map<uint32_t, Process> processes_;
   std::deque<uint32_t> order_;  // of processes_, oldest first
   std::map<std::string, File> files_;
+  std::vector<std::pair<uint64_t, std::vector<std::byte>>> waiting_;  // records by time (ns), not yet learned
 };
 
 }  // namespace waggle::script
