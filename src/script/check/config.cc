@@ -18,12 +18,9 @@ struct NumberRow {
   uint64_t least, most;
 };
 constexpr NumberRow kNumbers[] = {
-    {"max_strlen", &Config::max_strlen, 1, 1u << 20},
-    {"max_map_keys", &Config::max_map_keys, 1, UINT32_MAX},
-    {"max_probes", &Config::max_probes, 0, UINT32_MAX},
-    {"max_bpf_progs", &Config::max_bpf_progs, 0, UINT32_MAX},
-    {"max_cat_bytes", &Config::max_cat_bytes, 0, 16u << 20},
-    {"on_stack_limit", &Config::on_stack_limit, 0, 512},
+    {"max_strlen", &Config::max_strlen, 1, 1u << 20},        {"max_map_keys", &Config::max_map_keys, 1, UINT32_MAX},
+    {"max_probes", &Config::max_probes, 0, UINT32_MAX},      {"max_bpf_progs", &Config::max_bpf_progs, 0, UINT32_MAX},
+    {"max_cat_bytes", &Config::max_cat_bytes, 0, 16u << 20}, {"on_stack_limit", &Config::on_stack_limit, 0, 512},
     {"perf_rb_pages", &Config::perf_rb_pages, 0, 1u << 18},  // of 4 KiB: 1 GiB
     {"log_size", &Config::log_size, 0, UINT32_MAX},
 };
