@@ -14,6 +14,7 @@
  * source: tracepoints block:block_rq_{insert,issue,merge,complete}; block/blk-mq.c, block/blk-flush.c
  *   a54895fa057c (5.11, 5.10.y) dropped the first argument, the queue, of insert, issue and merge
  *   8a7d267b4a2b (5.16) complete has a blk_status_t instead of an errno */
+#include <waggle/block.h>
 #include <waggle/sensor.bpf.h>
 
 SENSOR("disk requests: time in the queue and in the device, bytes, errors");
@@ -80,37 +81,6 @@ struct {
   __type(value, __u64);
 } ends SEC(".maps");
 
-#define REQ_OP_MASK 0xff
-
-typedef void (*btf_trace_block_rq_issue___with_queue)(void *, struct request_queue *, struct request *);
-
-/* The request among the arguments of insert, issue and merge. The barriers keep
- * clang from choosing an address instead of a value, which the verifier refuses. */
-static __always_inline struct request *request_argument(__u64 *ctx) {
-  struct request *rq;
-  if (bpf_core_type_exists(btf_trace_block_rq_issue___with_queue)) {
-    rq = (struct request *)ctx[1];
-    barrier_var(rq);
-  } else {
-    rq = (struct request *)ctx[0];
-    barrier_var(rq);
-  }
-  return rq;
-}
-
-/* To be called where one path leads: at each pointer that is followed, and once for each
- * path there, the verifier of 6.18 searches all types of the kernel four times by name
- * (kernel/bpf/btf.c btf_nested_type_is_trusted()), which takes 2 ms. */
-static __always_inline wg_device device_of(struct request *rq) {
-  struct gendisk *disk;
-  if (bpf_core_field_exists(rq->q->disk))
-    disk = rq->q->disk;
-  else
-    disk = ((struct request___until_5_17 *)rq)->rq_disk;
-  /* Commands to a controller belong to no disk. */
-  return disk ? (__u32)disk->major << 20 | disk->first_minor : 0;
-}
-
 /* source: block/blk-core.c blk_errors[]. Statuses above 13 were renumbered from
  * kernel to kernel and are not told apart. */
 static __always_inline wg_errno errno_of(int error) {
@@ -162,14 +132,14 @@ static __always_inline bool goes_on(struct request *rq, wg_device device) {
 
 ALWAYS("tp_btf/block_rq_insert")
 int insert_request(__u64 *ctx) {
-  note(request_argument(ctx), bpf_ktime_get_ns());
+  note(wg_request_of(ctx), bpf_ktime_get_ns());
   return 0;
 }
 
 ALWAYS("tp_btf/block_rq_issue")
 int issue_request(__u64 *ctx) {
-  struct request *rq = request_argument(ctx);
-  wg_device device = device_of(rq);
+  struct request *rq = wg_request_of(ctx);
+  wg_device device = wg_disk_of(rq);
   __u64 key = (__u64)rq, now = bpf_ktime_get_ns();
   struct tracked *found = bpf_map_lookup_elem(&requests, &key);
   if (!found || found->made != rq->start_time_ns) found = note(rq, now);
@@ -190,14 +160,14 @@ int issue_request(__u64 *ctx) {
 /* Its bios go on in another request. */
 OPTIONAL("tp_btf/block_rq_merge", "exact waits of requests made after a merge, where iostats are off")
 int merge_request(__u64 *ctx) {
-  __u64 key = (__u64)request_argument(ctx);
+  __u64 key = (__u64)wg_request_of(ctx);
   bpf_map_delete_elem(&requests, &key);
   return 0;
 }
 
 ALWAYS("tp_btf/block_rq_complete")
 int BPF_PROG(complete_request, struct request *rq, int error, unsigned int bytes) {
-  wg_device device = device_of(rq);
+  wg_device device = wg_disk_of(rq);
   __u64 key = (__u64)rq;
   struct tracked *found = bpf_map_lookup_elem(&requests, &key);
   /* Issued before the sensor began, or never: a request for a flush only. */

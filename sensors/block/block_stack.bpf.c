@@ -12,6 +12,7 @@
  * began before the sensor did are not counted.
  * source: tracepoints block:block_{io_start,rq_insert,rq_issue,rq_merge,rq_complete}
  *   5a80bd075f3b (6.5) added block_io_start */
+#include <waggle/block.h>
 #include <waggle/stack.h>
 
 SENSOR("who started disk requests, by stack: requests, bytes, time from start to completion");
@@ -58,32 +59,6 @@ struct {
   __type(value, struct started);
 } requests SEC(".maps");
 
-#define REQ_OP_MASK 0xff
-
-typedef void (*btf_trace_block_rq_issue___with_queue)(void *, struct request_queue *, struct request *);
-
-/* As in block.bpf.c: 5.10 before 5.10.y's a54895fa057c passes the queue first. */
-static __always_inline struct request *request_argument(__u64 *ctx) {
-  struct request *rq;
-  if (bpf_core_type_exists(btf_trace_block_rq_issue___with_queue)) {
-    rq = (struct request *)ctx[1];
-    barrier_var(rq);
-  } else {
-    rq = (struct request *)ctx[0];
-    barrier_var(rq);
-  }
-  return rq;
-}
-
-static __always_inline wg_device device_of(struct request *rq) {
-  struct gendisk *disk;
-  if (bpf_core_field_exists(rq->q->disk))
-    disk = rq->q->disk;
-  else
-    disk = ((struct request___until_5_17 *)rq)->rq_disk;
-  return disk ? (__u32)disk->major << 20 | disk->first_minor : 0;
-}
-
 static __always_inline int start(void *ctx, struct request *rq) {
   __u64 key = (__u64)rq;
   __u64 made = rq->start_time_ns;
@@ -108,15 +83,15 @@ HOOK(1, "tp_btf/block_io_start")
 int started_io(__u64 *ctx) { return start(ctx, (struct request *)ctx[0]); }
 
 HOOK(2, "tp_btf/block_rq_insert")
-int inserted(__u64 *ctx) { return start(ctx, request_argument(ctx)); }
+int inserted(__u64 *ctx) { return start(ctx, wg_request_of(ctx)); }
 
 HOOK(2, "tp_btf/block_rq_issue")
-int issued(__u64 *ctx) { return start(ctx, request_argument(ctx)); }
+int issued(__u64 *ctx) { return start(ctx, wg_request_of(ctx)); }
 
 /* Its bios go on in another request. */
 OPTIONAL("tp_btf/block_rq_merge", "a request's own end after it was merged into another")
 int merged(__u64 *ctx) {
-  __u64 key = (__u64)request_argument(ctx);
+  __u64 key = (__u64)wg_request_of(ctx);
   bpf_map_delete_elem(&requests, &key);
   return 0;
 }
@@ -136,7 +111,7 @@ int BPF_PROG(completed, struct request *rq, int error, unsigned int bytes) {
     WG_COUNT(WG_TABLE, lost);
     return 0;
   }
-  struct block_stack_key key = {.device = device_of(rq), .pid = done.pid, ._stack = done.stack};
+  struct block_stack_key key = {.device = wg_disk_of(rq), .pid = done.pid, ._stack = done.stack};
   key.op = rq->cmd_flags & REQ_OP_MASK;
   __builtin_memcpy(key.comm, done.comm, sizeof(key.comm));
   struct block_stack_value *value = block_stack_row_from(&key, begins_as);
