@@ -150,33 +150,9 @@ Value Compiler::number(const Node &node) {
   if (node.op == Op::kConstant) return node.number;
   if (node.op == Op::kColumn) return column(node.column);
   Value left = number(node.in[0]);
-  if (node.op == Op::kNegate) return builder_.negate(left);
-  if (node.op == Op::kBitNot) return builder_.bit_not(left);
-  Value right = number(node.in[1]);
-  switch (node.op) {
-    case Op::kAdd:
-      return builder_.add(left, right);
-    case Op::kSubtract:
-      return builder_.sub(left, right);
-    case Op::kMultiply:
-      return builder_.mul(left, right);
-    case Op::kDivide:
-      return builder_.div(left, right, node.is_signed);
-    case Op::kModulo:
-      return builder_.mod(left, right, node.is_signed);
-    case Op::kBitAnd:
-      return builder_.bit_and(left, right);
-    case Op::kBitOr:
-      return builder_.bit_or(left, right);
-    case Op::kBitXor:
-      return builder_.bit_xor(left, right);
-    case Op::kShiftLeft:
-      return builder_.shift_left(left, right);
-    case Op::kShiftRight:
-      return builder_.shift_right(left, right, node.is_signed);
-    default:
-      CHECK(false);
-  }
+  if (node.arithmetic == codegen::Op::kNegate) return builder_.negate(left);
+  if (node.arithmetic == codegen::Op::kNot) return builder_.bit_not(left);
+  return builder_.binary(node.arithmetic, left, number(node.in[1]));
 }
 
 }  // namespace

@@ -8,37 +8,6 @@
 namespace waggle::filter {
 namespace {
 
-codegen::Op arithmetic(const Node &node) {
-  switch (node.op) {
-    case Op::kNegate:
-      return codegen::Op::kNegate;
-    case Op::kBitNot:
-      return codegen::Op::kNot;
-    case Op::kAdd:
-      return codegen::Op::kAdd;
-    case Op::kSubtract:
-      return codegen::Op::kSub;
-    case Op::kMultiply:
-      return codegen::Op::kMul;
-    case Op::kDivide:
-      return node.is_signed ? codegen::Op::kSignedDiv : codegen::Op::kDiv;
-    case Op::kModulo:
-      return node.is_signed ? codegen::Op::kSignedMod : codegen::Op::kMod;
-    case Op::kBitAnd:
-      return codegen::Op::kAnd;
-    case Op::kBitOr:
-      return codegen::Op::kOr;
-    case Op::kBitXor:
-      return codegen::Op::kXor;
-    case Op::kShiftLeft:
-      return codegen::Op::kShiftLeft;
-    case Op::kShiftRight:
-      return node.is_signed ? codegen::Op::kShiftRightSigned : codegen::Op::kShiftRight;
-    default:
-      CHECK(false);
-  }
-}
-
 bool address_holds(const Node &node, Row row) {
   std::array<uint8_t, 16> bytes = {};
   if (node.column.offset + bytes.size() <= row.size())
@@ -77,7 +46,7 @@ uint64_t number_of(const Node &node, Row row) {
   if (node.op == Op::kConstant) return static_cast<uint64_t>(node.number);
   if (node.op == Op::kColumn) return natural(node.column, row);
   codegen::Instruction instruction;
-  instruction.op = arithmetic(node);
+  instruction.op = node.arithmetic;
   uint64_t right = node.in.size() > 1 ? number_of(node.in[1], row) : 0;
   return codegen::evaluate(instruction, number_of(node.in[0], row), right);
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "base/quantity.h"
 #include "base/text.h"
 #include "enrich/field.h"
@@ -296,14 +297,9 @@ Result<Operand> Parser::unary(bool is_value) {
     Node positive = TRY(condition(made));
     return node_operand(not_node(std::move(positive)));
   } else if (text_[at_] == '~' || text_[at_] == '-') {
-    Op op = text_[at_++] == '~' ? Op::kBitNot : Op::kNegate;
+    codegen::Op op = text_[at_++] == '~' ? codegen::Op::kNot : codegen::Op::kNegate;
     made = TRY(nested([&] { return unary(false); }));
-    Node node;
-    node.op = op;
-    node.is_signed = op == Op::kNegate;
-    std::optional<Column> values = values_of(made);
-    node.in.push_back(TRY(number(made, {}, false)));
-    return node_operand(std::move(node), values);
+    return node_operand(unary_node(op, TRY(number(made, {}, false))), values_of(made));
   } else {
     made.word = take_word();
   }
@@ -325,7 +321,8 @@ Result<Operand> Parser::binary(int least, bool is_value) {
     Operand first = TRY(binary(sign->precedence + 1, sign->takes_value));
     bool all = sign->sign == Sign::kUnequal || sign->sign == Sign::kNoPart;
     bool takes_list = sign->precedence == 6;
-    Operand before = left;
+    Operand before;
+    if (takes_list) before = left;
     left = TRY(combine(sign->sign, std::move(left), std::move(first)));
     if (!takes_list) continue;
     while (take(",")) {
@@ -491,39 +488,35 @@ Result<Operand> Parser::compare(Sign sign, Operand left, Operand right) {
   return node_operand(compare_node(condition, std::move(first), std::move(second)));
 }
 
-Result<Operand> Parser::compute(Sign sign, const Operand &left, const Operand &right) {
-  Op op = Op::kAdd;
-  bool is_bits = false, is_scale = false;
+// What a sign computes of numbers, signed ones or not.
+codegen::Op arithmetic(Sign sign, bool is_signed) {
   switch (sign) {
     case Sign::kAdd:
-      break;
+      return codegen::Op::kAdd;
     case Sign::kSubtract:
-      op = Op::kSubtract;
-      break;
-    case Sign::kBitAnd:
-      op = Op::kBitAnd, is_bits = true;
-      break;
-    case Sign::kBitOr:
-      op = Op::kBitOr, is_bits = true;
-      break;
-    case Sign::kBitXor:
-      op = Op::kBitXor, is_bits = true;
-      break;
+      return codegen::Op::kSub;
     case Sign::kMultiply:
-      op = Op::kMultiply, is_scale = true;
-      break;
+      return codegen::Op::kMul;
     case Sign::kDivide:
-      op = Op::kDivide, is_scale = true;
-      break;
+      return is_signed ? codegen::Op::kSignedDiv : codegen::Op::kDiv;
     case Sign::kModulo:
-      op = Op::kModulo, is_scale = true;
-      break;
+      return is_signed ? codegen::Op::kSignedMod : codegen::Op::kMod;
+    case Sign::kBitAnd:
+      return codegen::Op::kAnd;
+    case Sign::kBitOr:
+      return codegen::Op::kOr;
+    case Sign::kBitXor:
+      return codegen::Op::kXor;
     case Sign::kShiftLeft:
-      op = Op::kShiftLeft, is_scale = true;
-      break;
+      return codegen::Op::kShiftLeft;
+    case Sign::kShiftRight:
+      return is_signed ? codegen::Op::kShiftRightSigned : codegen::Op::kShiftRight;
     default:
-      op = Op::kShiftRight, is_scale = true;
+      CHECK(false);
   }
+}
+
+Result<Operand> Parser::compute(Sign sign, const Operand &left, const Operand &right) {
   // Several flags, whose column is told further on.
   bool are_words = left.kind == Operand::Kind::kWord && right.kind == Operand::Kind::kWord;
   if (sign == Sign::kBitOr && are_words) {
@@ -533,9 +526,12 @@ Result<Operand> Parser::compute(Sign sign, const Operand &left, const Operand &r
   }
   // Twice a duration is a duration: what it is multiplied by is a plain number.
   std::optional<Column> values = values_of(left) ? values_of(left) : values_of(right);
-  std::optional<Column> beside = is_scale ? std::nullopt : values;
+  bool is_sum = sign == Sign::kAdd || sign == Sign::kSubtract;
+  bool is_bits = sign == Sign::kBitAnd || sign == Sign::kBitOr || sign == Sign::kBitXor;
+  std::optional<Column> beside = is_sum || is_bits ? values : std::nullopt;
   Node first = TRY(number(left, beside, is_bits));
   Node second = TRY(number(right, beside, is_bits));
+  codegen::Op op = arithmetic(sign, first.is_signed || second.is_signed);
   return node_operand(binary_node(op, std::move(first), std::move(second)), values);
 }
 

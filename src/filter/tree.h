@@ -14,21 +14,10 @@
 namespace waggle::filter {
 
 enum class Op : uint8_t {
-  // Numbers of 64 bits that wrap, as codegen/ir.h computes them.
+  // Numbers of 64 bits.
   kColumn,
   kConstant,
-  kNegate,
-  kBitNot,
-  kAdd,
-  kSubtract,
-  kMultiply,
-  kDivide,
-  kModulo,
-  kBitAnd,
-  kBitOr,
-  kBitXor,
-  kShiftLeft,
-  kShiftRight,
+  kCompute,  // `arithmetic` of one number or two
   // Yes or no.
   kCompare,  // two numbers, by `condition`
   kAddress,  // the column's address, under `mask`, is `address`
@@ -43,9 +32,10 @@ enum class Match : uint8_t { kWhole, kBeginning, kEnd, kPart };
 struct Node {
   Op op = Op::kConstant;
   std::vector<Node> in;
-  Column column;           // kColumn, kAddress, kText
-  bool is_signed = false;  // of numbers
-  int64_t number = 0;      // kConstant
+  Column column;                               // kColumn, kAddress, kText
+  bool is_signed = false;                      // of numbers
+  int64_t number = 0;                          // kConstant
+  codegen::Op arithmetic = codegen::Op::kAdd;  // kCompute: kAdd … kNot
   codegen::Condition condition = codegen::Condition::kEqual;
   Match match = Match::kWhole;
   std::string text;

@@ -156,7 +156,7 @@ Result<Node> equality_test(const Column &column, std::string_view text, Renderer
   Node left = column_node(column);
   Node right = constant_node(TRY(parse_value(column, text, false, renderer)));
   if (column.kind == Kind::kBlockOp && block_op_number(text))
-    left = binary_node(Op::kBitAnd, std::move(left), constant_node(kBlockOpBits));
+    left = binary_node(codegen::Op::kAnd, std::move(left), constant_node(kBlockOpBits));
   return compare_node(codegen::Condition::kEqual, std::move(left), std::move(right));
 }
 
@@ -176,9 +176,19 @@ Node constant_node(int64_t number) {
   return node;
 }
 
-Node binary_node(Op op, Node left, Node right) {
+Node unary_node(codegen::Op arithmetic, Node operand) {
   Node node;
-  node.op = op;
+  node.op = Op::kCompute;
+  node.arithmetic = arithmetic;
+  node.is_signed = operand.is_signed || arithmetic == codegen::Op::kNegate;
+  node.in.push_back(std::move(operand));
+  return node;
+}
+
+Node binary_node(codegen::Op arithmetic, Node left, Node right) {
+  Node node;
+  node.op = Op::kCompute;
+  node.arithmetic = arithmetic;
   node.is_signed = left.is_signed || right.is_signed;
   node.in.push_back(std::move(left));
   node.in.push_back(std::move(right));
@@ -186,8 +196,11 @@ Node binary_node(Op op, Node left, Node right) {
 }
 
 Node compare_node(codegen::Condition condition, Node left, Node right) {
-  Node node = binary_node(Op::kCompare, std::move(left), std::move(right));
+  Node node;
+  node.op = Op::kCompare;
   node.condition = condition;
+  node.in.push_back(std::move(left));
+  node.in.push_back(std::move(right));
   return node;
 }
 

@@ -29,7 +29,8 @@ Result<Node> equality_test(const Column &column, std::string_view text, Renderer
 // Small parts of trees.
 Node column_node(const Column &column);
 Node constant_node(int64_t number);
-Node binary_node(Op op, Node left, Node right);
+Node unary_node(codegen::Op arithmetic, Node operand);
+Node binary_node(codegen::Op arithmetic, Node left, Node right);
 Node compare_node(codegen::Condition condition, Node left, Node right);
 Node not_node(Node node);
 
