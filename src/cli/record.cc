@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "agent/session.h"
+#include "base/clock.h"
 #include "base/quantity.h"
 #include "base/version.h"
 #include "cli/filters.h"
@@ -84,12 +85,6 @@ recording::Origin origin_here() {
   return {names.nodename, names.release, std::string(kVersion)};
 }
 
-uint64_t monotonic_ns() {
-  timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 recording::StreamCounts recorded(const Counts &counts) {
   return {counts.produced, counts.filtered, counts.delivered, counts.lost};
 }
@@ -135,7 +130,7 @@ class Tape {
     }
     for (auto &[member, stream] : events_)
       if (!failure_) recorder_.counts(stream, recorded(member->sensor->stream_counts()));
-    if (!failure_) keep(recorder_.tick(monotonic_ns()));
+    if (!failure_) keep(recorder_.tick(clock_ns(CLOCK_MONOTONIC)));
   }
 
  private:

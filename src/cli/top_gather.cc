@@ -8,6 +8,7 @@
 #include <map>
 #include <unordered_set>
 
+#include "base/clock.h"
 #include "kernel/names.h"
 #include "view/layout.h"
 
@@ -37,12 +38,6 @@ SensorRequest events_of(std::string name, size_t ring_bytes) {
   request.options.want_table = false;
   request.options.ring_bytes = ring_bytes;
   return request;
-}
-
-uint64_t clock_ns(clockid_t clock) {
-  timespec now = {};
-  clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 std::string utc_now() {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/quantity.h"
 #include "base/text.h"
@@ -24,12 +25,6 @@ namespace waggle {
 namespace {
 
 using std::chrono::steady_clock;
-
-int64_t read_clock(clockid_t id) {
-  timespec time = {};
-  clock_gettime(id, &time);
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
 
 constexpr std::chrono::seconds kClockAge{5};
 
@@ -77,7 +72,7 @@ Host::Host(const HostAnswers &answers) : Host() {
 Host::~Host() = default;
 
 int64_t Host::wall_now_ns() {
-  return state_->answers != nullptr ? state_->answers->now_ns : read_clock(CLOCK_REALTIME);
+  return state_->answers != nullptr ? state_->answers->now_ns : static_cast<int64_t>(clock_ns(CLOCK_REALTIME));
 }
 
 int64_t Host::wall_minus_monotonic_ns() {
@@ -85,7 +80,7 @@ int64_t Host::wall_minus_monotonic_ns() {
   auto now = steady_clock::now();
   if (state_->wall_minus_monotonic_ns == 0 || now - state_->clock_read > kClockAge) {
     state_->clock_read = now;
-    state_->wall_minus_monotonic_ns = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
+    state_->wall_minus_monotonic_ns = static_cast<int64_t>(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
   }
   return state_->wall_minus_monotonic_ns;
 }

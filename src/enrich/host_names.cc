@@ -8,6 +8,8 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/clock.h"
+
 namespace waggle {
 namespace {
 
@@ -16,12 +18,6 @@ constexpr uint64_t kDiskRetryNs = 10 * kSecondNs;
 constexpr size_t kAccountFileBytesMost = 16u << 20;
 constexpr size_t kNameBytesMost = 256;
 constexpr size_t kDisksMost = 4096;
-
-uint64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return static_cast<uint64_t>(now.tv_sec) * kSecondNs + static_cast<uint64_t>(now.tv_nsec);
-}
 
 std::string_view take_until(std::string_view &rest, char separator) {
   size_t at = rest.find(separator);
@@ -81,7 +77,7 @@ std::optional<uint32_t> HostNames::gid_of(std::string_view group) {
 }
 
 void HostNames::refresh(Accounts &accounts) const {
-  uint64_t now = now_ns();
+  uint64_t now = clock_ns(CLOCK_MONOTONIC_COARSE);
   if (now < accounts.look_next_ns) return;
   accounts.look_next_ns = now + look_interval_ns_;
   struct stat status {};
@@ -113,7 +109,7 @@ std::optional<uint32_t> HostNames::id_in(Accounts &accounts, std::string_view na
 std::string_view HostNames::disk(DeviceNumber device) {
   // Major 0 is for filesystems without a disk; the map is for real devices.
   if (device.major == 0) return {};
-  uint64_t now = now_ns();
+  uint64_t now = clock_ns(CLOCK_MONOTONIC_COARSE);
   auto known = disks_.find(device);
   if (known == disks_.end() || (known->second.ask_next_ns != 0 && now >= known->second.ask_next_ns)) {
     if (disks_.size() >= kDisksMost) disks_.clear();

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "kernel/procfs.h"
 
 namespace waggle {
@@ -18,12 +19,6 @@ constexpr size_t kResyncFirst = 8192;
 constexpr size_t kPlacementsFirst = 1024;
 constexpr int kAncestorsMost = 64;
 constexpr int32_t kKthreadd = 2;
-
-uint64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * kSecondNs + static_cast<uint64_t>(now.tv_nsec);
-}
 
 const std::shared_ptr<const Command> &no_command() {
   static const auto none = std::make_shared<const Command>();
@@ -173,7 +168,8 @@ const Process *ProcessTable::find(int32_t pid, uint64_t when_ns) {
   if (!node || stale)
     if (Node *found = find_in_proc(pid, when_ns)) node = found;
   if (!node) return nullptr;
-  if (node->argv_retry_ns != 0 && node->process.alive() && now_ns() >= node->argv_retry_ns) learn_argv(*node);
+  if (node->argv_retry_ns != 0 && node->process.alive() && clock_ns(CLOCK_MONOTONIC) >= node->argv_retry_ns)
+    learn_argv(*node);
   return &node->process;
 }
 
@@ -197,7 +193,7 @@ void ProcessTable::resync() {
   to_boottime_ns_ = read_clock_offsets().to_boottime_ns;
   Result<std::vector<int32_t>> pids = list_processes();
   if (!pids) return;  // nothing is known to have ended
-  uint64_t now = now_ns();
+  uint64_t now = clock_ns(CLOCK_MONOTONIC);
   for (auto &[pid, node] : newest_)
     if (node->process.alive() && !std::binary_search(pids->begin(), pids->end(), pid)) mark_exited(*node, now);
   resync_at_ = std::max(kResyncFirst, alive_ * 2);
@@ -299,7 +295,7 @@ bool ProcessTable::read_process(int32_t pid, Process &process, bool &argv_pendin
 
 ProcessTable::Node *ProcessTable::find_in_proc(int32_t pid, uint64_t when_ns) {
   if (pid <= 0 || options_.told_cgroups != nullptr) return nullptr;
-  uint64_t now = now_ns();
+  uint64_t now = clock_ns(CLOCK_MONOTONIC);
   if (auto unknown = unknown_until_ns_.find(pid); unknown != unknown_until_ns_.end() && now < unknown->second)
     return nullptr;
   Process process;
@@ -324,7 +320,7 @@ ProcessTable::Node *ProcessTable::find_in_proc(int32_t pid, uint64_t when_ns) {
 
 void ProcessTable::learn_argv(Node &node) {
   if (options_.told_cgroups != nullptr) return;
-  node.argv_retry_ns = now_ns() + kSecondNs;
+  node.argv_retry_ns = clock_ns(CLOCK_MONOTONIC) + kSecondNs;
   Result<ProcessFiles> files = ProcessFiles::open(node.process.pid);
   Result<ProcessStat> stat = files ? files->stat() : fail(ErrorCode::kNotFound, "");
   if (!stat) {

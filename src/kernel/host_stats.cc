@@ -5,14 +5,10 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/clock.h"
+
 namespace waggle {
 namespace {
-
-uint64_t monotonic_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
-}
 
 bool is_partition(const std::string &disk) {
   return ::access(("/sys/class/block/" + disk + "/partition").c_str(), F_OK) == 0;
@@ -173,7 +169,7 @@ void add_pressure(const HostStats &before, const HostStats &after, HostRates &ra
 
 Result<HostStats> read_host_stats(bool with_processes) {
   HostStats stats;
-  stats.when_ns = monotonic_ns();
+  stats.when_ns = clock_ns(CLOCK_MONOTONIC);
   stats.kernel = TRY(read_kernel_stat());
   stats.memory = TRY(read_memory_info());
   stats.load = TRY(read_load_average());

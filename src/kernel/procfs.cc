@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/clock.h"
 #include "kernel/procfs_fields.h"
 
 namespace waggle {
@@ -72,12 +73,6 @@ Result<CgroupLine> parse_cgroup_line(std::string_view line) {
   row.path = rest;
   if (!to_number(hierarchy, row.hierarchy) || rest.empty() || rest.front() != '/') return malformed("PID/cgroup", line);
   return row;
-}
-
-uint64_t clock_ns(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
 // other - monotonic, from the tightest of a few brackets: a preemption between

@@ -8,21 +8,15 @@
 #include <ctime>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "kernel/procfs.h"
 #include "script/probes/attach_point.h"
 
 namespace waggle::script {
 namespace {
 
-constexpr int64_t kSecond_ns = 1'000'000'000;
 constexpr uint32_t kForksMost = 8;
 constexpr size_t kNotedMost = 65536;
-
-int64_t read_clock(clockid_t clock) {
-  timespec now = {};
-  clock_gettime(clock, &now);
-  return now.tv_sec * kSecond_ns + now.tv_nsec;
-}
 
 // The directory of a v1 hierarchy whose inode is a cgroup's id; empty: there is none.
 std::string path_in(const std::string &point, uint64_t id) {
@@ -179,17 +173,17 @@ int64_t HostResolver::wall_ns(Clock clock, uint64_t reading_ns) {
     case Clock::kRealtime:
       return reading;
     case Clock::kMonotonic:
-      return reading + now_ns() - read_clock(CLOCK_MONOTONIC);
+      return reading + now_ns() - static_cast<int64_t>(clock_ns(CLOCK_MONOTONIC));
     case Clock::kTai:
-      return reading + now_ns() - read_clock(CLOCK_TAI);
+      return reading + now_ns() - static_cast<int64_t>(clock_ns(CLOCK_TAI));
     case Clock::kBoot:
-      return reading + now_ns() - read_clock(CLOCK_BOOTTIME);
+      return reading + now_ns() - static_cast<int64_t>(clock_ns(CLOCK_BOOTTIME));
   }
   return reading;
 }
 
 int64_t HostResolver::now_ns() {
-  return read_clock(CLOCK_REALTIME);
+  return static_cast<int64_t>(clock_ns(CLOCK_REALTIME));
 }
 
 std::string_view HostResolver::trailer(size_t length) {

@@ -8,11 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
+#include "base/clock.h"
 #include "format/elf.h"
 #include "script/run/hooks.h"
 #include "symbol/files.h"
@@ -86,8 +85,7 @@ void Mappings::read() {
   // A process forks on one CPU and executes on another: only their times tell what was first.
   // What comes from here on is left for the next time, because some of it may be in a ring
   // that has been read.
-  const auto until =
-      static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+  const uint64_t until = clock_ns(CLOCK_MONOTONIC);
   std::vector<std::byte> record;
   for (const Ring &ring : rings_) {
     auto *control = reinterpret_cast<perf_event_mmap_page *>(ring.pages);

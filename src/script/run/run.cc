@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "kernel/bpf_stats.h"
 #include "kernel/ring_reader.h"
 #include "script/run/actions.h"
@@ -39,17 +40,10 @@ constexpr int kWaitLeast_ms = 1, kWaitMost_ms = 10;
 constexpr auto kSlice = std::chrono::milliseconds(20);
 // What is left in the ring at the end of the run is read for at most so long; the rest is lost.
 constexpr auto kDrainMost = std::chrono::milliseconds(500);
-constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr size_t kRecordHeader = 8;
 // Benchmarks run for so long, or so often.
 constexpr auto kBenchTime = std::chrono::milliseconds(200);
 constexpr uint32_t kBenchRuns = 100'000;
-
-uint64_t clock_ns(clockid_t clock) {
-  timespec now = {};
-  clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * kNanosecondsPerSecond + static_cast<uint64_t>(now.tv_nsec);
-}
 
 // A thousand probes are two thousand descriptors.
 void raise_limits() {
