@@ -14,8 +14,6 @@
 namespace waggle {
 namespace {
 
-constexpr std::string_view kVersionOfLanguage = "0.27.1";
-
 constexpr char kUsage[] = R"(USAGE:
     bpftrace [options] filename [parameters]
     bpftrace [options] - <stdin input>

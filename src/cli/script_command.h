@@ -5,11 +5,15 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace waggle {
 
 // As the options were typed.
+// bpftrace's, whose language, options and messages these are.
+inline constexpr std::string_view kVersionOfLanguage = "0.27.1";
+
 struct ScriptArguments {
   std::vector<std::string> programs;  // -e; the last one counts
   std::vector<std::string> words;     // the file and its parameters; of -l the pattern

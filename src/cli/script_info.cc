@@ -85,16 +85,16 @@ std::string script_info() {
   uname(&host);
   fmt::format_to(out, "System\n  OS: {} {} {}\n  Arch: {}\n\n", host.sysname, host.release, host.version, host.machine);
   fmt::format_to(out,
-                 "Build\n  version: v0.27.1 (waggle {})\n  LLVM: no\n  libdw (DWARF support): yes\n  blazesym: no\n"
-                 "  libpcap (skboutput support): yes\n  systemd (notify support): no\n\n",
-                 kVersion);
+                 "Build\n  version: v{} (waggle {})\n  LLVM: no\n  libdw (DWARF support): yes\n  blazesym: no\n"
+                 "  libpcap (skboutput support): no\n  systemd (notify support): no\n\n",
+                 kVersionOfLanguage, kVersion);
   text += "Kernel helpers\n";
   for (const Helper &each : kHelpers)
     fmt::format_to(out, "  {}: {}\n", each.name,
                    yes_or_no(libbpf_probe_bpf_helper(each.type, static_cast<bpf_func_id>(each.id), nullptr) == 1));
   bool has_btf = kernel.can(FeatureId::kBtf);
   bool tracing = kernel.can(FeatureId::kTpBtf);
-  fmt::format_to(out, "  dpath: {}\n  skboutput: {}\n", yes_or_no(tracing), yes_or_no(tracing));
+  fmt::format_to(out, "  dpath: {}\n  skboutput: no\n", yes_or_no(tracing));
   bool has_uprobe_multi = false;
   if (has_btf)
     if (Result<KernelBtf> btf = KernelBtf::load(); btf)

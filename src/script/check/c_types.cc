@@ -284,8 +284,7 @@ Type CTypes::record(const CRecord &syntax) {
       continue;
     }
     uint32_t own = syntax.is_packed ? 1 : alignment_of(type);
-    uint32_t begin_bit = syntax.is_union ? 0 : 0;
-    if (syntax.is_union) bit = begin_bit;
+    if (syntax.is_union) bit = 0;
     if (each.bits != nullptr) {
       int64_t width = 0;
       uint32_t unit = type.bytes() * kBitsOfByte;

@@ -163,10 +163,7 @@ bool Checker::aggregate(const Assign &assign, const MapAccess &target, const Cal
   made.map = map->index;
   made.key = *key;
   if (counted) made.value = convert(counted, Type::integer(8, counted.type().is_signed() || counted.is_plain));
-  made.action = runtime_error(assign.at,
-                              "Map full; can't update element. Try increasing max_map_keys config or manually setting "
-                              "the max entries in a map declaration e.g. `let @a = hash(5000)`",
-                              "map_update_elem");
+  made.action = map_full(assign.at);
   return true;
 }
 

@@ -359,16 +359,8 @@ Value Checker::call_join(const Call &of) {
 
 // skboutput("file.pcap", $skb, length, offset)
 Value Checker::call_skboutput(const Call &of) {
-  std::optional<std::string> path = literal_text(of, 0);
-  const Node *packet = pointer_argument(of, 1, "a pointer to sk_buff"), *length = integer_argument(of, 2);
-  const Node *offset = integer_argument(of, 3);
-  if (!path || packet == nullptr || length == nullptr || offset == nullptr) return {};
-  uint32_t made = action(Action::Kind::kSkbOutput, of.at);
-  script_.actions[made].text = *path;
-  script_.actions[made].row = Type::tuple({});
-  Node &node = make(Op::kSkbOutput, Type::integer(8, true), of.at, {packet, length});
-  node.action = made;
-  return {&node, false, {}, {}};
+  return wrong(of.at, "skboutput() is not possible: no event of the ring has room for a packet",
+               "print what is of interest of it");
 }
 
 Value Checker::call_signal(const Call &of) {

@@ -63,7 +63,7 @@ void Checker::declare_maps() {
       if (row.name == each.type) found = &row;
     if (found == nullptr) {
       diagnostics_.error(each.at, fmt::format("Invalid bpf map type: {}", each.type))
-          .hints.emplace_back("Valid map types: percpulruhash, percpuhash, percpuarray, lruhash, hash");
+          .hints.emplace_back("Valid map types: percpulruhash, percpuhash, lruhash, hash");
       continue;
     }
     if (each.entries->kind != ExpressionKind::kInteger) {
@@ -72,7 +72,8 @@ void Checker::declare_maps() {
     }
     uint64_t entries = as<IntegerLiteral>(*each.entries).value;
     if (entries == 0 || entries > UINT32_MAX) {
-      diagnostics_.error(each.entries->at, "Max entries must be greater than 0");
+      diagnostics_.error(each.entries->at,
+                         entries == 0 ? "Max entries must be greater than 0" : "Max entries must be less than 2^32");
       continue;
     }
     KnownMap &map = known_map(each.name, each.at);
@@ -153,7 +154,6 @@ void Checker::translate(Unit &unit) {
       // It needed statements of its own: it is one of the body's.
       Step &check = step(Step::Kind::kIf, unit.probe->predicate->at);
       check.value = wanted;
-      check.otherwise = {};
       Steps leave;
       steps_ = &leave;
       step(Step::Kind::kReturn, unit.probe->predicate->at);

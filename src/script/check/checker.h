@@ -168,6 +168,7 @@ class Checker {
   uint32_t action(Action::Kind kind, const Location &at);
   // A helper's failure, told as the script runs; kNoAction without -k.
   uint32_t runtime_error(const Location &at, std::string message, std::string helper);
+  uint32_t map_full(const Location &at);
   Place place_of(const Location &at) const;
   // A failed read of memory, told with -k alone.
   uint32_t read_error(const Location &at, AddressSpace space, bool is_text);

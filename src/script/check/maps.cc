@@ -13,17 +13,7 @@ Type key_type(const Value &value) {
 }
 
 bool is_number_aggregate(const Type &type) {
-  switch (type.kind()) {
-    case TypeKind::kCount:
-    case TypeKind::kSum:
-    case TypeKind::kMin:
-    case TypeKind::kMax:
-    case TypeKind::kAvg:
-    case TypeKind::kStats:
-      return true;
-    default:
-      return false;
-  }
+  return type.is_aggregate() && type.kind() < TypeKind::kHist;
 }
 
 std::string call_of(const Type &aggregate) {

@@ -34,21 +34,6 @@ constexpr std::string_view kReturned = "ax";
 constexpr uint32_t kFramesDefault = 127;
 constexpr uint32_t kCommBytes = 16;
 
-bool has_registers(Mechanism mechanism) {
-  switch (mechanism) {
-    case Mechanism::kKprobe:
-    case Mechanism::kKprobeMulti:
-    case Mechanism::kUprobe:
-    case Mechanism::kUprobeMulti:
-    case Mechanism::kUsdt:
-    case Mechanism::kPerfEvent:
-    case Mechanism::kWatchpoint:
-      return true;
-    default:
-      return false;
-  }
-}
-
 Type word() {
   return Type::integer(8, false);
 }
@@ -267,21 +252,10 @@ Value Checker::name_probetype(const Identifier &of) {
 Value Checker::name_ctx(const Identifier &of) {
   Mechanism mechanism = unit_->first().mechanism;
   std::string_view of_what = "void";
-  switch (mechanism) {
-    case Mechanism::kKprobe:
-    case Mechanism::kKprobeMulti:
-    case Mechanism::kUprobe:
-    case Mechanism::kUprobeMulti:
-    case Mechanism::kUsdt:
-    case Mechanism::kWatchpoint:
-      of_what = "struct pt_regs";
-      break;
-    case Mechanism::kPerfEvent:
-      of_what = "struct bpf_perf_event_data";
-      break;
-    default:
-      break;
-  }
+  if (mechanism == Mechanism::kPerfEvent)
+    of_what = "struct bpf_perf_event_data";
+  else if (has_registers(mechanism))
+    of_what = "struct pt_regs";
   Type type = Type::pointer(Type(TypeKind::kVoid), AddressSpace::kKernel);
   if (unit_->provider() == Provider::kIterator) {
     Type context = c_types_.resolve(TypeSyntax::Base::kStruct, "bpf_iter__" + unit_->first().point.function);

@@ -225,10 +225,14 @@ void Checker::assign_map(const MapAccess &target, const Value &given, const Loca
   made.map = map->index;
   made.key = *key;
   made.value = convert(given, map->value);
-  made.action = runtime_error(at,
-                              "Map full; can't update element. Try increasing max_map_keys config or manually setting "
-                              "the max entries in a map declaration e.g. `let @a = hash(5000)`",
-                              "map_update_elem");
+  made.action = map_full(at);
+}
+
+uint32_t Checker::map_full(const Location &at) {
+  return runtime_error(at,
+                       "Map full; can't update element. Try increasing max_map_keys config or manually setting "
+                       "the max entries in a map declaration e.g. `let @a = hash(5000)`",
+                       "map_update_elem");
 }
 
 void Checker::let(const Let &let) {

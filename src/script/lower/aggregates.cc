@@ -12,7 +12,6 @@
 namespace waggle::script {
 namespace {
 
-constexpr uint32_t kWordBytes = 8;
 constexpr uint32_t kBucketBytes = 24;  // of tseries: value, count, epoch
 
 }  // namespace

@@ -10,7 +10,6 @@
 namespace waggle::script {
 namespace {
 
-constexpr uint32_t kWordBytes = 8;
 constexpr uint64_t kThreadMask = UINT32_MAX;
 
 // Of struct pt_regs.
@@ -26,21 +25,6 @@ constexpr uint32_t kInstructionPointer = 256, kStackPointer = 248, kModeRegister
 constexpr uint32_t kNamespaceIdBytes = 8, kNamespaceProcess = 4;
 
 }  // namespace
-
-bool Writer::has_registers() const {
-  switch (mechanism_) {
-    case Mechanism::kKprobe:
-    case Mechanism::kKprobeMulti:
-    case Mechanism::kUprobe:
-    case Mechanism::kUprobeMulti:
-    case Mechanism::kUsdt:
-    case Mechanism::kPerfEvent:
-    case Mechanism::kWatchpoint:
-      return true;
-    default:
-      return false;
-  }
-}
 
 // False: it is none of these.
 bool Writer::builtin(const Node &node, Value &value) {
@@ -181,9 +165,6 @@ bool Writer::builtin(const Node &node, Value &value) {
       value = b().call(BPF_FUNC_probe_write_user, {to, address(from), written.type.bytes()});
       return true;
     }
-    case Op::kSkbOutput:
-      value = skb_output(node);
-      return true;
     default:
       return false;
   }
@@ -278,16 +259,16 @@ codegen::Value Writer::function_address() {
       mechanism_ == Mechanism::kUprobe || mechanism_ == Mechanism::kUprobeMulti || mechanism_ == Mechanism::kUsdt;
   // Where a function is entered, its address is where the process is.
   if (is_user && !is_return_probe(program_.probes.front().point.provider)) return pt_register(kInstructionPointer);
-  if (options_.has_function_address && (has_registers() || mechanism_ == Mechanism::kFentry) &&
+  if (options_.has_function_address && (has_registers(mechanism_) || mechanism_ == Mechanism::kFentry) &&
       mechanism_ != Mechanism::kPerfEvent)
     return b().call(BPF_FUNC_get_func_ip, {context()});
-  if (has_registers()) return pt_register(kInstructionPointer);
+  if (has_registers(mechanism_)) return pt_register(kInstructionPointer);
   unsupported(program_.at, "func cannot be known here", "bpf_get_func_ip", "5.15");
   return 0;
 }
 
 codegen::Value Writer::user_mode() {
-  if (!has_registers()) return 0;
+  if (!has_registers(mechanism_)) return 0;
   return b().compare(Condition::kEqual, b().bit_and(pt_register(kModeRegister), kModeMask), kUserMode);
 }
 

@@ -125,10 +125,4 @@ void Writer::emit_error(uint32_t action, const Value &code) {
   send(action, sizeof(int64_t), [&](const Memory &record) { store(Size::k8, record, code); });
 }
 
-codegen::Value Writer::skb_output(const Node &node) {
-  fault(ErrorCode::kUnsupported, node.at, "skboutput() is not possible", "no event of the ring has room for a packet",
-        "print what is of interest");
-  return 0;
-}
-
 }  // namespace waggle::script

@@ -15,6 +15,12 @@
 
 namespace waggle::script {
 
+// Values and temporaries are made of words.
+inline constexpr uint32_t kWordBytes = 8;
+constexpr uint32_t rounded_to_words(size_t bytes) {
+  return static_cast<uint32_t>((bytes + kWordBytes - 1) / kWordBytes * kWordBytes);
+}
+
 // A map that the runtime creates. Its place in Lowered::maps is its codegen::MapId.
 struct MapPlan {
   enum class Role : uint8_t {

@@ -8,7 +8,6 @@
 namespace waggle::script {
 namespace {
 
-constexpr uint32_t kWordBytes = 8;
 // New values of so many bytes are made on the stack.
 constexpr uint32_t kNewOnStackMost = 16;
 // Flags of bpf_map_update_elem, as numbers.

@@ -10,16 +10,11 @@
 namespace waggle::script {
 namespace {
 
-constexpr uint32_t kWordBytes = 8;
 constexpr size_t kNameBytesMost = BPF_OBJ_NAME_LEN - 1;
 // More than this is allocated only as it is used, where the kernel can do that from any
 // context.
 constexpr uint64_t kPreallocatedMost = 4u << 20;
 constexpr uint32_t kStacksMost = 65536, kStacksPreallocated = 8192;
-
-uint32_t rounded(size_t bytes) {
-  return static_cast<uint32_t>((bytes + kWordBytes - 1) / kWordBytes * kWordBytes);
-}
 
 // "@start" is at_start, "@" is at.
 std::string map_name(std::string_view name) {
@@ -66,7 +61,7 @@ Plan::Plan(const Script &script, const LowerOptions &options) {
 
 void Plan::add_script_map(const Script &script, uint32_t index, const LowerOptions &options) {
   const ScriptMap &map = script.maps[index];
-  const uint32_t value_bytes_ = std::max(rounded(value_bytes(map.shape.value)), kWordBytes);
+  const uint32_t value_bytes_ = std::max(rounded_to_words(value_bytes(map.shape.value)), kWordBytes);
   if (is_array(map)) {
     add(MapPlan::Role::kScript, map_name(map.shape.name),
         is_per_cpu(map) ? BPF_MAP_TYPE_PERCPU_ARRAY : BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), value_bytes_, 1);
@@ -85,7 +80,7 @@ void Plan::add_script_map(const Script &script, uint32_t index, const LowerOptio
 
 void Plan::need_zeros(uint32_t bytes) {
   uint32_t &there = maps_[zeros_].value_bytes;
-  there = std::max(there, rounded(bytes));
+  there = std::max(there, rounded_to_words(bytes));
 }
 
 void Plan::add_scratch(const std::string &program, uint32_t bytes, uint32_t values) {

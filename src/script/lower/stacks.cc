@@ -8,7 +8,6 @@
 namespace waggle::script {
 namespace {
 
-constexpr uint32_t kWordBytes = 8;
 constexpr uint64_t kIfNew = BPF_NOEXIST;
 constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;  // 2^64 / the golden ratio
 

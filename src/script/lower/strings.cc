@@ -177,7 +177,7 @@ void Writer::compare_strings(const Memory &one, const Memory &two, uint64_t byte
 // Goes on if the words are equal and have no NUL.
 void Writer::compare_word(const Value &one, const Value &two, Size size, const Label &equal, const Label &different) {
   const uint64_t mask = UINT64_MAX >> (64 - static_cast<uint32_t>(size) * 8);
-  Label same = b().label(), next = b().label();
+  Label same = b().label();
   Register nuls = b().bit_and(b().bit_and(b().sub(one, kOnes & mask), b().bit_not(one)), kHighBits & mask);
   b().branch(Condition::kEqual, one, two, same);
   b().branch_unless(nuls, different);
@@ -188,7 +188,6 @@ void Writer::compare_word(const Value &one, const Value &two, Size size, const L
   b().jump(equal);
   b().bind(same);
   b().branch_if(nuls, equal);
-  b().bind(next);
 }
 
 codegen::Value Writer::string_length(const Node &node) {

@@ -13,15 +13,10 @@ namespace {
 
 using codegen::Slot;
 
-constexpr uint32_t kWordBytes = 8;
 // The words that every frame begins with.
 constexpr uint32_t kFrameContext = 0, kFrameScratch = 8, kFrameReturned = 16, kFrameOwn = 24;
 // Before a guarded program's scratch memory: whether somebody is at it.
 constexpr uint32_t kGuardBytes = 8;
-
-uint32_t rounded(uint32_t bytes) {
-  return (bytes + kWordBytes - 1) / kWordBytes * kWordBytes;
-}
 
 }  // namespace
 
@@ -190,10 +185,10 @@ void Writer::place_variables() {
     } else if (usage.in_callback) {
       storage.kind = Storage::Kind::kFrame;
       storage.offset = frame_top_;
-      frame_top_ += rounded(bytes);
+      frame_top_ += rounded_to_words(bytes);
     } else {
       storage.kind = Storage::Kind::kSlot;
-      storage.slot = b().slot(rounded(bytes));
+      storage.slot = b().slot(rounded_to_words(bytes));
     }
   }
 }
@@ -229,14 +224,14 @@ void Writer::release(const Mark &mark) {
 
 Writer::Memory Writer::temporary(uint32_t bytes) {
   if (bytes > std::max(stack_limit_, kWordBytes)) return scratch_at(take_scratch(bytes));
-  Slot slot = b().slot(rounded(std::max(bytes, 1u)));
+  Slot slot = b().slot(rounded_to_words(std::max(bytes, 1u)));
   part_->temporaries.push_back(slot);
   return {slot};
 }
 
 uint32_t Writer::take_scratch(uint32_t bytes) {
   const uint32_t offset = scratch_top_;
-  scratch_top_ += rounded(bytes);
+  scratch_top_ += rounded_to_words(bytes);
   found_.scratch_bytes = std::max(found_.scratch_bytes, scratch_top_);
   return offset;
 }

@@ -234,8 +234,6 @@ class Writer {
   Value per_cpu_address(const Node &node);
   Value context_data(const Node &node);
   void write_inet(const Node &node, const Memory &to);
-  Value skb_output(const Node &node);
-  bool has_registers() const;
 
   // ---- strings.cc
   Bounds text_bounds(const Node *limit, uint32_t bytes_most);

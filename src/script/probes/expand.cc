@@ -173,6 +173,21 @@ std::string_view mechanism_name(Mechanism mechanism) {
   return kMechanisms[static_cast<size_t>(mechanism)];
 }
 
+bool has_registers(Mechanism mechanism) {
+  switch (mechanism) {
+    case Mechanism::kKprobe:
+    case Mechanism::kKprobeMulti:
+    case Mechanism::kUprobe:
+    case Mechanism::kUprobeMulti:
+    case Mechanism::kUsdt:
+    case Mechanism::kPerfEvent:
+    case Mechanism::kWatchpoint:
+      return true;
+    default:
+      return false;
+  }
+}
+
 ConcreteProbe probe_of(AttachPoint point) {
   ConcreteProbe probe;
   probe.name = point.text();

@@ -38,6 +38,8 @@ enum class Mechanism : uint8_t {
   kIterator
 };
 std::string_view mechanism_name(Mechanism mechanism);  // "kprobe.multi"
+// Whether the context of its programs begins with struct pt_regs.
+bool has_registers(Mechanism mechanism);
 
 struct ConcreteProbe {
   // Without wildcards. Of a user probe the target is the file's path as its users see

@@ -157,7 +157,6 @@ enum class Op : uint8_t {
   kSignal,     // in[0] u64; number: 0 the process, 1 the thread
   kOverride,   // in[0] u64
   kWriteUser,  // i64: in[1] bytes... to the pointer in[0]: the value in[1]
-  kSkbOutput,  // i64: action; in[0] pointer to sk_buff, in[1] length
 };
 
 constexpr uint32_t kNoAction = UINT32_MAX;
@@ -241,7 +240,6 @@ struct Action {
     kSystem,        // format
     kJoin,          // row: u64 count, then a string for each word; text: what is between them
     kRuntimeError,  // error, whose code is the row: i64
-    kSkbOutput,     // text: the pcap file
     kUnwatch,       // row: u64 address
   };
   Kind kind = Kind::kPrintf;

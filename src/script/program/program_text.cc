@@ -96,12 +96,11 @@ constexpr std::string_view kOps[] = {"constant",
                                      "emit",
                                      "signal",
                                      "override",
-                                     "write user",
-                                     "skb output"};
+                                     "write user"};
 
-constexpr std::string_view kActions[] = {
-    "exit",  "printf", "errorf", "warnf", "debugf", "fail", "print value",   "print map", "print entry",
-    "clear", "zero",   "time",   "cat",   "system", "join", "runtime error", "skboutput", "unwatch"};
+constexpr std::string_view kActions[] = {"exit",        "printf",    "errorf",      "warnf",         "debugf", "fail",
+                                         "print value", "print map", "print entry", "clear",         "zero",   "time",
+                                         "cat",         "system",    "join",        "runtime error", "unwatch"};
 static_assert(std::size(kActions) == static_cast<size_t>(Action::Kind::kUnwatch) + 1);
 
 class Writer {
@@ -302,7 +301,7 @@ class Writer {
 }  // namespace
 
 std::string_view name_of(Op op) {
-  static_assert(std::size(kOps) == static_cast<size_t>(Op::kSkbOutput) + 1);
+  static_assert(std::size(kOps) == static_cast<size_t>(Op::kWriteUser) + 1);
   return kOps[static_cast<size_t>(op)];
 }
 

@@ -135,8 +135,6 @@ void Actions::perform(const Action &action, std::span<const std::byte> row) {
       error.code = static_cast<int64_t>(word_at(row, 0));
       return output.runtime_error(error);
     }
-    case Kind::kSkbOutput:  // lower() refuses it
-      return;
     case Kind::kUnwatch:
       return parts_.attachments.unwatch(word_at(row, 0));
   }

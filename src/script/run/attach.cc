@@ -71,57 +71,61 @@ Result<void> Attachments::attach_raw(const ConcreteProbe &probe, int program) {
   return {};
 }
 
-// One name that the kernel refuses makes it refuse them all: it is searched for by halves.
-void Attachments::attach_kprobes(const LoadedProgram &program, size_t begin, size_t end,
-                                 std::vector<AttachFailure> &failures) {
-  const std::vector<ConcreteProbe> &probes = program.program->probes;
-  std::vector<const char *> names;
-  for (size_t i = begin; i < end; i++) names.push_back(probes[i].point.function.c_str());
-  bpf_link_create_opts options = {};
-  options.sz = sizeof(options);
-  options.kprobe_multi.syms = names.data();
-  options.kprobe_multi.cnt = static_cast<uint32_t>(names.size());
-  options.kprobe_multi.flags = is_return_probe(probes[begin].point.provider) ? kReturnFlag : 0;
-  Fd link(bpf_link_create(program.of(begin), 0, BPF_TRACE_KPROBE_MULTI, &options));
-  if (link.valid()) {
-    links_.push_back(std::move(link));
+// A link for all of probes[begin, end). One that the kernel refuses makes it refuse them all: it is
+// searched for by halves.
+//   link  makes one; of what is refused it is not valid, and errno says why
+template <typename Link>
+void Attachments::attach_many(const LoadedProgram &program, size_t begin, size_t end, Link link,
+                              std::vector<AttachFailure> &failures) {
+  if (Fd made = link(begin, end); made.valid()) {
+    links_.push_back(std::move(made));
     return;
   }
   if (end - begin == 1) {
-    failures.push_back({&probes[begin], cannot_attach(probes[begin], errno)});
+    const ConcreteProbe &probe = program.program->probes[begin];
+    failures.push_back({&probe, cannot_attach(probe, errno)});
     return;
   }
   size_t middle = begin + (end - begin) / 2;
-  attach_kprobes(program, begin, middle, failures);
-  attach_kprobes(program, middle, end, failures);
+  attach_many(program, begin, middle, link, failures);
+  attach_many(program, middle, end, link, failures);
 }
 
-// REQUIRES: all places are in one file
-void Attachments::attach_uprobes(const LoadedProgram &program, size_t begin, size_t end, int32_t pid,
-                                 std::vector<AttachFailure> &failures) {
+void Attachments::attach_kprobes(const LoadedProgram &program, std::vector<AttachFailure> &failures) {
   const std::vector<ConcreteProbe> &probes = program.program->probes;
-  std::vector<uint64_t> offsets;
-  for (size_t i = begin; i < end; i++) offsets.push_back(probes[i].place.offset);
-  UprobeMulti request;
-  request.program = static_cast<uint32_t>(program.of(begin));
-  request.attach_type = kUprobeMultiType;
-  request.path = reinterpret_cast<uint64_t>(probes[begin].place.path.c_str());
-  request.offsets = reinterpret_cast<uint64_t>(offsets.data());
-  request.count = static_cast<uint32_t>(offsets.size());
-  request.multi_flags = is_return_probe(probes[begin].point.provider) ? kReturnFlag : 0;
-  request.pid = static_cast<uint32_t>(pid);
-  Fd link(static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &request, sizeof(request))));
-  if (link.valid()) {
-    links_.push_back(std::move(link));
-    return;
+  auto link = [&](size_t begin, size_t end) {
+    std::vector<const char *> names;
+    for (size_t i = begin; i < end; i++) names.push_back(probes[i].point.function.c_str());
+    bpf_link_create_opts options = {};
+    options.sz = sizeof(options);
+    options.kprobe_multi.syms = names.data();
+    options.kprobe_multi.cnt = static_cast<uint32_t>(names.size());
+    options.kprobe_multi.flags = is_return_probe(probes[begin].point.provider) ? kReturnFlag : 0;
+    return Fd(bpf_link_create(program.of(begin), 0, BPF_TRACE_KPROBE_MULTI, &options));
+  };
+  attach_many(program, 0, probes.size(), link, failures);
+}
+
+// A link is of places in one file.
+void Attachments::attach_uprobes(const LoadedProgram &program, int32_t pid, std::vector<AttachFailure> &failures) {
+  const std::vector<ConcreteProbe> &probes = program.program->probes;
+  auto link = [&](size_t begin, size_t end) {
+    std::vector<uint64_t> offsets;
+    for (size_t i = begin; i < end; i++) offsets.push_back(probes[i].place.offset);
+    UprobeMulti request;
+    request.program = static_cast<uint32_t>(program.of(begin));
+    request.attach_type = kUprobeMultiType;
+    request.path = reinterpret_cast<uint64_t>(probes[begin].place.path.c_str());
+    request.offsets = reinterpret_cast<uint64_t>(offsets.data());
+    request.count = static_cast<uint32_t>(offsets.size());
+    request.multi_flags = is_return_probe(probes[begin].point.provider) ? kReturnFlag : 0;
+    request.pid = static_cast<uint32_t>(pid);
+    return Fd(static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &request, sizeof(request))));
+  };
+  for (size_t begin = 0, end = 0; begin < probes.size(); begin = end) {
+    while (end < probes.size() && probes[end].place.path == probes[begin].place.path) end++;
+    attach_many(program, begin, end, link, failures);
   }
-  if (end - begin == 1) {
-    failures.push_back({&probes[begin], cannot_attach(probes[begin], errno)});
-    return;
-  }
-  size_t middle = begin + (end - begin) / 2;
-  attach_uprobes(program, begin, middle, pid, failures);
-  attach_uprobes(program, middle, end, pid, failures);
 }
 
 std::vector<AttachFailure> Attachments::attach(const LoadedProgram &program, int32_t pid) {
@@ -130,14 +134,11 @@ std::vector<AttachFailure> Attachments::attach(const LoadedProgram &program, int
   Mechanism mechanism = probes.front().mechanism;
   CHECK(mechanism != Mechanism::kItself && mechanism != Mechanism::kIterator);
   if (mechanism == Mechanism::kKprobeMulti) {
-    attach_kprobes(program, 0, probes.size(), failures);
+    attach_kprobes(program, failures);
     return failures;
   }
   if (mechanism == Mechanism::kUprobeMulti) {
-    for (size_t begin = 0, end = 0; begin < probes.size(); begin = end) {
-      while (end < probes.size() && probes[end].place.path == probes[begin].place.path) end++;
-      attach_uprobes(program, begin, end, pid, failures);
-    }
+    attach_uprobes(program, pid, failures);
     return failures;
   }
   for (size_t i = 0; i < probes.size(); i++) {

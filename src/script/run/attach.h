@@ -35,14 +35,16 @@ class Attachments {
  private:
   struct Watch {
     uint64_t address = 0;
-    size_t begin = 0, end = 0;  // in hooks_ and links_
+    size_t begin = 0, end = 0;  // in hooks_
   };
 
   Result<void> attach_events(const ConcreteProbe &probe, int program, int32_t pid);
   Result<void> attach_raw(const ConcreteProbe &probe, int program);
-  void attach_kprobes(const LoadedProgram &program, size_t begin, size_t end, std::vector<AttachFailure> &failures);
-  void attach_uprobes(const LoadedProgram &program, size_t begin, size_t end, int32_t pid,
-                      std::vector<AttachFailure> &failures);
+  template <typename Link>
+  void attach_many(const LoadedProgram &program, size_t begin, size_t end, Link link,
+                   std::vector<AttachFailure> &failures);
+  void attach_kprobes(const LoadedProgram &program, std::vector<AttachFailure> &failures);
+  void attach_uprobes(const LoadedProgram &program, int32_t pid, std::vector<AttachFailure> &failures);
 
   std::vector<Fd> hooks_;  // perf events
   std::vector<Fd> links_;

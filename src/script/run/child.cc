@@ -102,7 +102,7 @@ Child::Child(Child &&other) noexcept
     : pid_(std::exchange(other.pid_, 0)),
       gate_(std::move(other.gate_)),
       end_(std::move(other.end_)),
-      status_(other.status_) {}
+      has_ended_(other.has_ended_) {}
 
 Child::~Child() {
   if (pid_ == 0 || has_ended()) return;
@@ -123,11 +123,8 @@ Result<void> Child::go() {
 }
 
 bool Child::has_ended() {
-  if (status_) return true;
-  int status = 0;
-  if (waitpid(pid_, &status, WNOHANG) != pid_) return false;
-  status_ = status;
-  return true;
+  if (!has_ended_) has_ended_ = waitpid(pid_, nullptr, WNOHANG) == pid_;
+  return has_ended_;
 }
 
 }  // namespace waggle::script

@@ -4,7 +4,6 @@
 
 #include <sys/types.h>
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,15 +29,13 @@ class Child {
   // Readable when it has ended.
   int end_fd() const { return end_.get(); }
   bool has_ended();
-  // As waitpid(2) tells; nothing while it runs.
-  std::optional<int> status() const { return status_; }
 
  private:
   Child() = default;
 
   pid_t pid_ = 0;
   Fd gate_, end_;
-  std::optional<int> status_;
+  bool has_ended_ = false;
 };
 
 // The words of a command line.  errors: Invalid  a quote that is not closed; no word

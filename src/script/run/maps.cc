@@ -18,10 +18,6 @@ namespace {
 constexpr uint32_t kBatchKeys = 1024;
 constexpr size_t kBatchBytesMost = 4u << 20;
 
-size_t rounded(size_t bytes) {
-  return (bytes + 7) / 8 * 8;
-}
-
 Result<Fd> create_map(const MapPlan &plan) {
   bpf_map_create_opts options = {};
   options.sz = sizeof(options);
@@ -103,7 +99,7 @@ size_t Maps::place_of(uint32_t map) const {
 }
 
 size_t Maps::copies_bytes(const MapPlan &plan) const {
-  return rounded(plan.value_bytes) * (is_per_cpu(plan) ? processors_ : 1);
+  return size_t{rounded_to_words(plan.value_bytes)} * (is_per_cpu(plan) ? processors_ : 1);
 }
 
 std::vector<std::vector<std::byte>> Maps::keys_of(size_t place) const {
@@ -126,14 +122,14 @@ MapEntry Maps::entry_of(uint32_t map, const MapPlan &plan, std::span<const std::
   MapEntry entry;
   if (!shape.key.is(TypeKind::kNone)) entry.key.assign(key.begin(), key.end());
   size_t bytes = value_bytes(shape.value);
-  CHECK(bytes <= rounded(plan.value_bytes));
+  CHECK(bytes <= rounded_to_words(plan.value_bytes));
   if (!shape.value.is_aggregate()) {
     entry.value.assign(copies.begin(), copies.begin() + static_cast<long>(bytes));
     return entry;
   }
   // A map that is not per CPU has one copy, and reduce() takes any number of them.
   std::vector<std::byte> packed;
-  size_t stride = rounded(plan.value_bytes);
+  size_t stride = rounded_to_words(plan.value_bytes);
   for (size_t at = 0; at + stride <= copies.size(); at += stride)
     packed.insert(packed.end(), copies.begin() + static_cast<long>(at), copies.begin() + static_cast<long>(at + bytes));
   entry.value = reduce(shape.value, packed);
@@ -219,7 +215,7 @@ void Maps::zero(uint32_t map) const {
 Result<void> Maps::set_globals(std::span<const uint64_t> words) const {
   const MapPlan *plan = plan_of(MapPlan::Role::kGlobals);
   if (plan == nullptr) return {};
-  std::vector<std::byte> value(rounded(plan->value_bytes));
+  std::vector<std::byte> value(rounded_to_words(plan->value_bytes));
   std::memcpy(value.data(), words.data(), std::min(value.size(), words.size_bytes()));
   uint32_t zero = 0;
   if (bpf_map_update_elem(of(MapPlan::Role::kGlobals), &zero, value.data(), BPF_ANY) != 0)
@@ -241,7 +237,7 @@ uint64_t Maps::lost() const {
 std::vector<uint64_t> Maps::stack(uint64_t id) const {
   const MapPlan *plan = plan_of(MapPlan::Role::kStacks);
   if (plan == nullptr) return {};
-  std::vector<uint64_t> words(rounded(plan->value_bytes) / 8);
+  std::vector<uint64_t> words(rounded_to_words(plan->value_bytes) / 8);
   if (bpf_map_lookup_elem(of(MapPlan::Role::kStacks), &id, words.data()) != 0) return {};
   uint64_t frames = std::min<uint64_t>(static_cast<uint32_t>(words[0]), words.size() - 1);
   return {words.begin() + 1, words.begin() + 1 + static_cast<long>(frames)};
@@ -250,9 +246,9 @@ std::vector<uint64_t> Maps::stack(uint64_t id) const {
 uint64_t Maps::bytes_of(const MapPlan &plan, uint32_t processors) {
   if (plan.type == BPF_MAP_TYPE_RINGBUF) return plan.entries;
   uint64_t copies = is_per_cpu(plan) ? processors : 1;
-  uint64_t value = rounded(plan.value_bytes) * copies;
+  uint64_t value = uint64_t{rounded_to_words(plan.value_bytes)} * copies;
   // A hash has a node of some 64 bytes for each entry.
-  return plan.entries * (is_array(plan) ? value : value + rounded(plan.key_bytes) + 64);
+  return plan.entries * (is_array(plan) ? value : value + rounded_to_words(plan.key_bytes) + 64);
 }
 
 }  // namespace waggle::script

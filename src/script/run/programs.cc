@@ -203,7 +203,7 @@ Loaded load_programs(const Script &script, const Sources &sources, const Lowered
       if (kind.for_each_probe) {
         Result<BtfTargets::Target> found = targets.find(probe);
         if (!found) {
-          failure = LoadFailure{&program, &probe, std::move(found).error(), {}};
+          failure = LoadFailure{&probe, std::move(found).error(), {}};
           break;
         }
         target = std::move(*found);
@@ -215,7 +215,7 @@ Loaded load_programs(const Script &script, const Sources &sources, const Lowered
       if (fd)
         loaded.loaded.push_back(std::move(*fd));
       else
-        failure = LoadFailure{&program, &probe, std::move(fd).error(), std::move(log)};
+        failure = LoadFailure{&probe, std::move(fd).error(), std::move(log)};
     }
     if (failure)
       made.failures.push_back(std::move(*failure));

@@ -26,7 +26,6 @@ struct LoadedProgram {
 };
 
 struct LoadFailure {
-  const Program *program = nullptr;
   const ConcreteProbe *probe = nullptr;
   Error error;
   std::string log;  // what the verifier said

@@ -78,7 +78,7 @@ std::string lack_of_feature(const std::string &name) {
       {"watchpoint", has_device("breakpoint")},
       {"iter", exists("/sys/kernel/btf/vmlinux")},
       {"dpath", loads_fentry() && kernel_is("5.10")},
-      {"skboutput", loads_fentry()},
+      {"skboutput", false},
       {"jiffies64", kernel_is("5.9")},
       {"get_tai_ns", kernel_is("6.1")},
       {"get_func_ip", kernel_is("5.15")},
